@@ -1,0 +1,1 @@
+//! The suite that every database must pass: one function per promise.

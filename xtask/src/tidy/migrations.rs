@@ -1,0 +1,99 @@
+//! Both databases have the same migrations, each headed by why it exists and what it locks.
+
+use std::collections::BTreeMap;
+
+use super::Finding;
+use super::tree::Tree;
+
+const FOLDERS: [&str; 2] = ["crates/store-sqlite/migrations/", "crates/store-postgres/migrations/"];
+
+pub(crate) fn check(tree: &Tree) -> Vec<Finding> {
+    let mut findings: Vec<Finding> = FOLDERS.iter().flat_map(|folder| check_folder(tree, folder)).collect();
+    let [one, other] = FOLDERS;
+    if tree.below(one).next().is_some() && tree.below(other).next().is_some() {
+        findings.extend(missing(tree, one, other));
+        findings.extend(missing(tree, other, one));
+    }
+    findings
+}
+
+/// Each migration is `<number>_<name>.sql`, has a number of its own, and begins with a comment.
+fn check_folder(tree: &Tree, folder: &str) -> Vec<Finding> {
+    let mut numbers = BTreeMap::new();
+    let mut findings = Vec::new();
+    for (name, text) in tree.below(folder) {
+        let mut find = |text: String| findings.push(Finding::fault(&format!("{folder}{name}"), 1, text));
+        match number(name) {
+            None => find("name it like `0007_deliveries.sql`: a number, then what it makes".to_owned()),
+            Some(number) => {
+                if let Some(other) = numbers.insert(number, name) {
+                    find(format!("its number is `{other}`'s already; take the next free one"));
+                }
+            }
+        }
+        if !text.starts_with("--") {
+            find("begin with a comment `-- …`: why it exists and what it locks".to_owned());
+        }
+    }
+    findings
+}
+
+fn number(name: &str) -> Option<u32> {
+    let (number, rest) = name.strip_suffix(".sql")?.split_once('_')?;
+    (!rest.is_empty()).then(|| number.parse().ok())?
+}
+
+/// Finds the migrations of one folder that the other has not.
+fn missing(tree: &Tree, folder: &str, other: &str) -> Vec<Finding> {
+    tree.below(folder)
+        .filter(|(name, _)| tree.get(&format!("{other}{name}")).is_none())
+        .map(|(name, _)| {
+            let text = format!("{other}{name} does not exist; write it, with the same number and name");
+            Finding::fault(&format!("{folder}{name}"), 1, text)
+        })
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn found(files: &[(&str, &str)]) -> Vec<String> {
+        check(&Tree::of(files)).iter().map(|finding| finding.text.clone()).collect()
+    }
+
+    const FIRST: (&str, &str) = ("crates/store-sqlite/migrations/0001_journal.sql", "-- Why.\n");
+
+    #[test]
+    fn one_database_alone_is_fine() {
+        assert_eq!(found(&[FIRST]), [""; 0]);
+    }
+
+    #[test]
+    fn both_have_the_same_migrations() {
+        let same = ("crates/store-postgres/migrations/0001_journal.sql", "-- Why.\n");
+        let more = ("crates/store-postgres/migrations/0002_ledger.sql", "-- Why.\n");
+        assert_eq!(found(&[FIRST, same]), [""; 0]);
+        assert_eq!(
+            found(&[FIRST, same, more]),
+            [
+                "crates/store-sqlite/migrations/0002_ledger.sql does not exist; write it, with the same number and \
+                 name"
+            ]
+        );
+        assert_eq!(found(&[FIRST, more]).len(), 2);
+    }
+
+    #[test]
+    fn a_migration_says_its_number_and_why_it_exists() {
+        let twice = ("crates/store-sqlite/migrations/001_other.sql", "-- Why.\n");
+        assert!(found(&[FIRST, twice])[0].contains("number is `0001_journal.sql`'s already"));
+        assert!(
+            found(&[("crates/store-sqlite/migrations/journal.sql", "-- Why.\n")])[0].contains("name it like")
+        );
+        assert!(
+            found(&[("crates/store-sqlite/migrations/0001_a.sql", "create")])[0]
+                .contains("begin with a comment")
+        );
+    }
+}
