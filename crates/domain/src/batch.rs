@@ -177,10 +177,7 @@ impl Parameters {
 
     /// The keys that find a record of `entity`.
     pub fn match_keys(&self, entity: EntityIx) -> &[MatchKey] {
-        self.match_on
-            .iter()
-            .find(|(ix, _)| *ix == entity)
-            .map_or(&[MatchKey::Code], |(_, keys)| keys)
+        self.match_on.iter().find(|(ix, _)| *ix == entity).map_or(&[MatchKey::Code], |(_, keys)| keys)
     }
 }
 

@@ -197,8 +197,7 @@ impl Catalogue {
 
     /// The entity of a name in singular or plural.
     pub fn find_either(&self, name: &str) -> Option<&Arc<Entity>> {
-        self.find(name)
-            .or_else(|| self.entities.iter().find(|entity| *entity.plural == *name))
+        self.find(name).or_else(|| self.entities.iter().find(|entity| *entity.plural == *name))
     }
 
     /// The entity whose records' ids begin with `prefix`.

@@ -96,8 +96,10 @@ pub enum ChangeKind {
     },
     /// A logically deleted record comes back emptied, and counts as added.
     Revive {
-        /// Its code.
+        /// Its code before.
         code: Box<str>,
+        /// Its code afterwards, where that changes.
+        new_code: Option<Box<str>>,
         /// Its values; all other fields are emptied.
         values: Vec<(FieldIx, Value)>,
         /// Fields that number themselves.

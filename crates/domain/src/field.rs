@@ -122,13 +122,11 @@ pub fn read_scalar(
             read_text(field, path, &other.shown(), FieldType::LONG_TEXT)
         }
         (FieldType::Boolean, Scalar::Boolean(b)) => Ok(Value::Boolean(b)),
-        (FieldType::Boolean, Scalar::Text(text) | Scalar::Number(text)) if reading.lenient => {
-            match text {
-                "true" | "TRUE" | "True" | "1" => Ok(Value::Boolean(true)),
-                "false" | "FALSE" | "False" | "0" => Ok(Value::Boolean(false)),
-                _ => Err(wrong()),
-            }
-        }
+        (FieldType::Boolean, Scalar::Text(text) | Scalar::Number(text)) if reading.lenient => match text {
+            "true" | "TRUE" | "True" | "1" => Ok(Value::Boolean(true)),
+            "false" | "FALSE" | "False" | "0" => Ok(Value::Boolean(false)),
+            _ => Err(wrong()),
+        },
         (FieldType::Datetime, Scalar::Text(text)) => instant::parse(text.trim(), &reading.zone)
             .map(Value::Datetime)
             .ok_or_else(|| fault(field, path, Rule::InvalidValue, scalar)),
@@ -158,11 +156,7 @@ pub fn read_scalar(
 
 fn fault(field: &Field, path: &str, rule: Rule, scalar: Scalar<'_>) -> Problem {
     let problem = Problem::new(path, rule, format!("{path} must be {}", field.kind.expectation()));
-    if field.secret {
-        problem
-    } else {
-        problem.with_value(&scalar.shown())
-    }
+    if field.secret { problem } else { problem.with_value(&scalar.shown()) }
 }
 
 fn check_text(field: &Field, path: &str, text: &str) -> Result<(), Problem> {
@@ -258,8 +252,7 @@ fn read_scaled(text: &str, scale: u8) -> Scaled {
         _ => (false, mantissa),
     };
     let (whole, fraction) = mantissa.split_once('.').unwrap_or((mantissa, ""));
-    if whole.len() + fraction.len() == 0
-        || !whole.bytes().chain(fraction.bytes()).all(|b| b.is_ascii_digit())
+    if whole.len() + fraction.len() == 0 || !whole.bytes().chain(fraction.bytes()).all(|b| b.is_ascii_digit())
     {
         return Scaled::NoNumber;
     }

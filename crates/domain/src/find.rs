@@ -119,6 +119,11 @@ pub trait Finder {
     ) -> Result<Vec<Record>, Self::Error>;
 
     /// The existing keys next to a text that names nothing, at most two.
-    fn neighbours(&mut self, entity: EntityIx, company: Company, by: By, text: &str)
-    -> Result<Vec<Box<str>>, Self::Error>;
+    fn neighbours(
+        &mut self,
+        entity: EntityIx,
+        company: Company,
+        by: By,
+        text: &str,
+    ) -> Result<Vec<Box<str>>, Self::Error>;
 }

@@ -68,9 +68,7 @@ fn offset_s(ms: i64, zone: &TimeZone) -> i32 {
     if *zone == TimeZone::UTC {
         return 0;
     }
-    jiff::Timestamp::from_millisecond(ms)
-        .map(|instant| zone.to_offset(instant).seconds())
-        .unwrap_or(0)
+    jiff::Timestamp::from_millisecond(ms).map(|instant| zone.to_offset(instant).seconds()).unwrap_or(0)
 }
 
 fn print_local_ms(ms: i64) -> String {
@@ -78,9 +76,14 @@ fn print_local_ms(ms: i64) -> String {
     let in_day = ms.rem_euclid(86_400_000);
     let (s, ms) = (in_day / 1000, in_day % 1000);
     let mut text = String::with_capacity(30);
-    for (number, width, mark) in
-        [(year, 4, '-'), (month, 2, '-'), (day, 2, 'T'), (s / 3600, 2, ':'), (s / 60 % 60, 2, ':'), (s % 60, 2, ' ')]
-    {
+    for (number, width, mark) in [
+        (year, 4, '-'),
+        (month, 2, '-'),
+        (day, 2, 'T'),
+        (s / 3600, 2, ':'),
+        (s / 60 % 60, 2, ':'),
+        (s % 60, 2, ' '),
+    ] {
         push_digits(&mut text, number, width);
         if mark != ' ' {
             text.push(mark);
@@ -124,10 +127,7 @@ fn days_of(year: i64, month: i64, day: i64) -> i64 {
 }
 
 fn digits(text: &[u8]) -> Option<i64> {
-    text.iter().try_fold(0_i64, |sum, byte| {
-        byte.is_ascii_digit()
-            .then(|| sum * 10 + i64::from(byte - b'0'))
-    })
+    text.iter().try_fold(0_i64, |sum, byte| byte.is_ascii_digit().then(|| sum * 10 + i64::from(byte - b'0')))
 }
 
 /// Days since 1970 of exactly `YYYY-MM-DD`.
@@ -136,11 +136,7 @@ fn days(text: &str) -> Option<i32> {
     if bytes.len() != 10 || bytes[4] != b'-' || bytes[7] != b'-' {
         return None;
     }
-    let (year, month, day) = (
-        digits(&bytes[..4])?,
-        digits(&bytes[5..7])?,
-        digits(&bytes[8..])?,
-    );
+    let (year, month, day) = (digits(&bytes[..4])?, digits(&bytes[5..7])?, digits(&bytes[8..])?);
     let leap = (year % 4 == 0 && year % 100 != 0) || year % 400 == 0;
     let length = match month {
         2 => 28 + i64::from(leap),
@@ -176,10 +172,7 @@ fn parse_local(text: &str) -> Option<(i64, &str)> {
         ms += second * 1000;
         end = 9;
         if matches!(bytes.get(9), Some(b'.' | b',')) {
-            let fraction = bytes[10..]
-                .iter()
-                .take_while(|b| b.is_ascii_digit())
-                .count();
+            let fraction = bytes[10..].iter().take_while(|b| b.is_ascii_digit()).count();
             if fraction == 0 || fraction > 9 {
                 return None;
             }

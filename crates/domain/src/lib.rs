@@ -10,12 +10,16 @@ pub mod catalogue;
 pub mod changes;
 pub mod clock;
 pub mod field;
+pub mod filter;
 pub mod find;
 pub mod fold;
 pub mod instant;
 pub mod keys;
 mod kind;
+#[cfg(test)]
+mod memory;
 pub mod names;
+pub mod near;
 pub mod page;
 pub mod plan;
 pub mod query;

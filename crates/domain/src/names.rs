@@ -21,11 +21,7 @@ impl ProjectCode {
         let good = bytes.next().is_some_and(|b| b.is_ascii_alphabetic())
             && text.len() <= 40
             && bytes.all(|b| b.is_ascii_alphanumeric() || b == b'_' || b == b'-');
-        if good {
-            Ok(ProjectCode(text.into()))
-        } else {
-            Err(BadProjectCode(text.chars().take(60).collect()))
-        }
+        if good { Ok(ProjectCode(text.into())) } else { Err(BadProjectCode(text.chars().take(60).collect())) }
     }
 
     /// The code as its owner wrote it.
@@ -81,10 +77,8 @@ impl BatchId {
     pub fn new(instant_ms: i64, chance: u128) -> Self {
         const ALPHABET: &[u8; 32] = b"0123456789ABCDEFGHJKMNPQRSTVWXYZ";
         let bits = ((instant_ms.max(0) as u128) << 80) | (chance & ((1 << 80) - 1));
-        let text: String = (0..26)
-            .rev()
-            .map(|place| char::from(ALPHABET[((bits >> (place * 5)) & 31) as usize]))
-            .collect();
+        let text: String =
+            (0..26).rev().map(|place| char::from(ALPHABET[((bits >> (place * 5)) & 31) as usize])).collect();
         BatchId(text.into_boxed_str())
     }
 }
@@ -132,5 +126,47 @@ impl InternalId {
 impl fmt::Display for InternalId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.0.fmt(f)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[test]
+    fn a_project_code_is_short_plain_and_without_case() {
+        let forty = "a".repeat(40);
+        for good in ["demo", "A", "x-1_y", &forty] {
+            assert_eq!(ProjectCode::new(good).unwrap().as_str(), good);
+        }
+        let forty_one = "a".repeat(41);
+        for bad in ["", "1a", "_a", "-a", "a b", "a/b", "é", "aé", &forty_one] {
+            assert!(ProjectCode::new(bad).is_err(), "{bad}");
+        }
+        let (one, other) = (ProjectCode::new("Demo").unwrap(), ProjectCode::new("dEMO").unwrap());
+        assert_eq!(one, other);
+        assert_eq!(std::collections::HashSet::from([one, other]).len(), 1);
+    }
+
+    #[test]
+    fn placeholders_and_ids_are_told_apart() {
+        assert_eq!(InternalId::placeholder(0), InternalId(-1));
+        assert_eq!(InternalId::placeholder(u32::MAX).new_record(), Some(u32::MAX));
+        let id = InternalId(104 * InternalId::SPAN + 7);
+        assert_eq!((id.prefix(), id.new_record()), (104, None));
+    }
+
+    proptest! {
+        #[test]
+        fn batch_ids_sort_by_time(a in 0..1_i64 << 44, b in 0..1_i64 << 44, one in any::<u128>(), other in any::<u128>()) {
+            let (first, second) = (BatchId::new(a, one), BatchId::new(b, other));
+            prop_assert_eq!(first.0.len(), 26);
+            if a != b {
+                prop_assert_eq!(a.cmp(&b), first.cmp(&second));
+            }
+            prop_assert_ne!(BatchId::new(a, 1), BatchId::new(a, 2));
+        }
     }
 }

@@ -124,7 +124,7 @@ impl PageBuilder {
         self.journal.push(operation);
         wire::put(&mut self.journal, place as u64);
         wire::put(&mut self.journal, u64::from(entry.company.0));
-        wire::put_signed(&mut self.journal, entry.id.0 - self.last_id);
+        wire::put_signed(&mut self.journal, entry.id.0.wrapping_sub(self.last_id));
         self.last_id = entry.id.0;
         wire::put(&mut self.journal, entry.row.unwrap_or(0));
         wire::put_text(&mut self.journal, entry.code);
@@ -160,7 +160,7 @@ impl PageBuilder {
         self.last_row = fate.row;
         out.push(Outcome::ALL.iter().position(|outcome| *outcome == fate.outcome).unwrap_or(0) as u8);
         wire::put(out, place as u64);
-        wire::put_signed(out, fate.record.map_or(0, |id| id.0) - self.last_id);
+        wire::put_signed(out, fate.record.map_or(0, |id| id.0).wrapping_sub(self.last_id));
         self.last_id = fate.record.map_or(0, |id| id.0);
         wire::put(out, fate.revision);
         for text in [fate.id, fate.code] {

@@ -8,13 +8,13 @@
 use std::collections::HashMap;
 use std::rc::Rc;
 
-use crate::batch::{Deletion, DeletedMet, Difference, Outcome, Parameters, Repeated};
-use crate::catalogue::{Catalogue, Entity, EntityIx, FieldIx};
-use crate::changes::{Change, ChangeKind, NewCode, Plan, Planned};
+use crate::batch::{DeletedMet, Difference, Outcome, Parameters};
+use crate::catalogue::{Catalogue, Entity, FieldIx};
+use crate::changes::{NewCode, Plan};
 use crate::find::{Finder, Record};
 use crate::keys::{KeyHash, KeySecret};
 use crate::names::{Company, InternalId};
-use crate::row::{By, Cell, Mode, Row, State};
+use crate::row::{By, Mode, Row, State};
 use crate::rule::{Problem, Rule};
 use crate::value::Value;
 
@@ -72,6 +72,8 @@ pub struct Made {
     records: HashMap<KeyHash, InternalId>,
     claims: HashMap<KeyHash, u64>,
     touched: HashMap<InternalId, u64>,
+    /// What records made lend to rows that refer to them, for checks and derived fields.
+    lent: HashMap<InternalId, Vec<(FieldIx, Value)>>,
     new: u32,
 }
 
@@ -96,7 +98,8 @@ pub(crate) struct Draft<'a> {
     pub problems: Vec<Problem>,
     /// Resolved values of the fields that the row names, ascending by field.
     pub values: Vec<(FieldIx, Value)>,
-    /// References to rows of this chunk: field, place of the row.
+    /// References to rows of this chunk: field, place of the row. Until that row has an id, the
+    /// value is [`stand_in`].
     pub pending: Vec<(FieldIx, usize)>,
     /// Values that referenced records lend to fields the row does not name.
     pub derived: Vec<(FieldIx, Value)>,
@@ -109,6 +112,8 @@ pub(crate) struct Draft<'a> {
     pub new_code: Option<Box<str>>,
     pub given_up: Vec<KeyHash>,
     pub taken: Vec<KeyHash>,
+    /// Unique keys that it takes with stand-ins in them.
+    pub claimed: Vec<(By, Vec<Value>)>,
     /// Placeholder of a new record.
     pub placeholder: Option<u32>,
 }
@@ -121,6 +126,11 @@ pub(crate) enum Action {
     Update,
     Delete,
     Nothing,
+}
+
+/// Stands, in values, for the record of a row of this chunk that has no id yet.
+pub(crate) fn stand_in(row: u64) -> InternalId {
+    InternalId(i64::MIN + row as i64)
 }
 
 impl Draft<'_> {
@@ -164,6 +174,8 @@ pub fn plan<F: Finder + ?Sized>(
     let mut drafts: Vec<Draft<'_>> = rows.into_iter().map(|row| draft(task, row, known)).collect();
     references::resolve(task, finder, &mut drafts, made, &mut plan.read_set)?;
     matching::find_records(task, finder, &mut drafts, made, &mut plan.read_set)?;
+    references::replace_known(&mut drafts);
+    references::borrow_pending(task, &mut drafts);
     for draft in &mut drafts {
         decide(task, draft);
     }
@@ -173,6 +185,9 @@ pub fn plan<F: Finder + ?Sized>(
     references::hint(task, finder, &mut drafts)?;
     let effects = children::not_named(task, finder, &drafts, &mut plan.read_set)?;
     number_new_records(task, &mut drafts, made);
+    references::replace_pending(&mut drafts);
+    claims::remember_pending(task, &mut drafts, made);
+    references::lend(task, &drafts, made);
     levels::assign(&mut drafts, &mut plan, task, effects);
     Ok(plan)
 }
@@ -201,6 +216,7 @@ fn draft<'a>(task: &Task<'a>, mut row: Row, known: &HashMap<u64, Problem>) -> Dr
         new_code: None,
         given_up: Vec::new(),
         taken: Vec::new(),
+        claimed: Vec::new(),
         placeholder: None,
     }
 }
@@ -222,8 +238,11 @@ fn decide(task: &Task<'_>, draft: &mut Draft<'_>) {
         && expected != record.revision
     {
         let message = format!("{} has revision {}, not {expected}", called(draft), record.revision);
-        let problem = Problem::new("revision", Rule::StaleRevision, message).with_value(&expected.to_string());
-        draft.problems.push(problem.with_hint("read the record again and send your change with its new revision"));
+        let problem =
+            Problem::new("revision", Rule::StaleRevision, message).with_value(&expected.to_string());
+        draft
+            .problems
+            .push(problem.with_hint("read the record again and send your change with its new revision"));
     }
     draft.action = match draft.mode {
         Mode::Delete if live => Action::Delete,
@@ -239,7 +258,9 @@ fn decide(task: &Task<'_>, draft: &mut Draft<'_>) {
         }
         _ if marked => met_deleted(parameters.deleted_met, draft),
         Mode::Create if live => {
-            already_exists(draft);
+            let problem = already_exists(draft, "exists already");
+            let hint = "send it with mode update or upsert, or choose another code";
+            draft.problems.push(problem.with_hint(hint));
             Action::Nothing
         }
         Mode::Update if !live => {
@@ -256,41 +277,51 @@ fn decide(task: &Task<'_>, draft: &mut Draft<'_>) {
     };
     check_permit(task, draft);
     match draft.action {
-        Action::Insert | Action::Revive => fill_new(draft),
+        Action::Insert => fill_new(draft),
+        Action::Revive => {
+            fill_new(draft);
+            let held = draft.current.as_ref().map(|record| &record.code);
+            draft.new_code = draft.row.code.clone().filter(|code| Some(code) != held);
+        }
         Action::Update => compare(task, draft),
         _ => {}
     }
 }
 
 fn met_deleted(met: DeletedMet, draft: &mut Draft<'_>) -> Action {
-    match met {
-        DeletedMet::Revive if draft.mode != Mode::Update => Action::Revive,
-        DeletedMet::Revive | DeletedMet::NotFound if draft.mode == Mode::Update => {
-            not_found(draft);
-            Action::Nothing
-        }
-        _ => {
-            already_exists(draft);
-            Action::Nothing
-        }
+    // Who expects a revision expects a record: an emptied one would not be it.
+    if draft.mode == Mode::Update || (met == DeletedMet::Revive && draft.row.revision.is_some()) {
+        not_found(draft);
+        return Action::Nothing;
     }
+    if met == DeletedMet::Revive {
+        return Action::Revive;
+    }
+    let problem = already_exists(draft, "is deleted, and its key stays taken");
+    draft.problems.push(problem.with_hint("choose another code"));
+    Action::Nothing
 }
 
 fn not_found(draft: &mut Draft<'_>) {
-    let code = draft.row.code.as_deref().unwrap_or_default();
-    let message = if code.is_empty() {
-        format!("no {} has the key of this row", draft.entity.name)
-    } else {
-        format!("no {} has code {code}", draft.entity.name)
+    let problem = match &draft.row.code {
+        Some(code) => {
+            let message = format!("no {} has code {code}", draft.entity.name);
+            Problem::new("code", Rule::NotFound, message).with_value(code)
+        }
+        None => {
+            let message = format!("no {} has the key of this row", draft.entity.name);
+            Problem::new("code", Rule::NotFound, message)
+        }
     };
-    draft.problems.push(Problem::new("code", Rule::NotFound, message).with_value(code));
+    draft.problems.push(problem);
 }
 
-fn already_exists(draft: &mut Draft<'_>) {
-    let code = draft.row.code.as_deref().unwrap_or_default();
-    let message = format!("{} exists already", called(draft));
-    let problem = Problem::new("code", Rule::AlreadyExists, message).with_value(code);
-    draft.problems.push(problem.with_hint("send it with mode update or upsert, or choose another code"));
+fn already_exists(draft: &Draft<'_>, why: &str) -> Problem {
+    let problem = Problem::new("code", Rule::AlreadyExists, format!("{} {why}", called(draft)));
+    match &draft.row.code {
+        Some(code) => problem.with_value(code),
+        None => problem,
+    }
 }
 
 fn check_permit(task: &Task<'_>, draft: &mut Draft<'_>) {
@@ -303,7 +334,9 @@ fn check_permit(task: &Task<'_>, draft: &mut Draft<'_>) {
     if !allowed {
         let message = format!("a {} may not be {verb} by this login", draft.entity.name);
         let problem = Problem::new("", Rule::Forbidden, message);
-        draft.problems.push(problem.with_hint("ask the administrator for the right, or to open the entity's access"));
+        draft
+            .problems
+            .push(problem.with_hint("ask the administrator for the right, or to open the entity's access"));
     }
 }
 
@@ -318,7 +351,10 @@ fn fill_new(draft: &mut Draft<'_>) {
         let Err(at) = at else { continue };
         if let Some(default) = field.default.as_ref().filter(|_| draft.row.cell(ix).is_none()) {
             draft.values.insert(at, (ix, default.clone()));
-        } else if field.required && !mentions(&draft.problems, &field.name) && draft.entity.numbering_of(Some(ix)).is_none() {
+        } else if field.required
+            && !mentions(&draft.problems, &field.name)
+            && draft.entity.numbering_of(Some(ix)).is_none()
+        {
             let message = format!("{} is required", field.name);
             draft.problems.push(Problem::new(&field.name, Rule::Required, message));
         }
@@ -335,7 +371,8 @@ fn compare(task: &Task<'_>, draft: &mut Draft<'_>) {
     let fields = draft.fields.clone();
     let held = |field: FieldIx| fields.binary_search(&field).ok().map(|at| &record.values[at]);
     if let Some((_, time)) = task.parameters.source_time.iter().find(|(entity, _)| *entity == draft.entity.ix)
-        && let (Some(Value::Datetime(sent)), Some(Value::Datetime(stored))) = (draft.value(*time), held(*time))
+        && let (Some(Value::Datetime(sent)), Some(Value::Datetime(stored))) =
+            (draft.value(*time), held(*time))
         && sent < stored
     {
         draft.action = Action::Nothing;
@@ -350,6 +387,10 @@ fn compare(task: &Task<'_>, draft: &mut Draft<'_>) {
             return;
         }
         let field = draft.entity.field(ix);
+        // What numbers itself is never emptied: no value means "number it", and it is numbered.
+        if after.is_null() && draft.entity.numbering_of(Some(ix)).is_some() {
+            return;
+        }
         if field.required && after.is_null() {
             problems.push(Problem::new(&field.name, Rule::Required, format!("{} is required", field.name)));
         }
@@ -357,11 +398,14 @@ fn compare(task: &Task<'_>, draft: &mut Draft<'_>) {
     };
     if draft.mode == Mode::Replace {
         for (ix, field) in draft.entity.fields() {
-            // What the row does not name becomes empty; what callers cannot send stays.
-            if draft.row.cell(ix).is_none() && (field.read_only || draft.entity.numbering_of(Some(ix)).is_some()) {
+            let silent = draft.row.cell(ix).is_none();
+            // What the row does not name becomes what it is in a new record; what callers cannot
+            // send stays.
+            if silent && field.read_only {
                 continue;
             }
-            visit(ix, draft.value(ix).unwrap_or(&Value::Null));
+            let default = field.default.as_ref().filter(|_| silent);
+            visit(ix, draft.value(ix).or(default).unwrap_or(&Value::Null));
         }
     } else {
         for (ix, value) in &draft.values {
@@ -370,7 +414,7 @@ fn compare(task: &Task<'_>, draft: &mut Draft<'_>) {
     }
     draft.problems.extend(problems);
     draft.differing = differing;
-    draft.new_code = draft.row.code.clone().filter(|code| *code != record.code && record.state == State::Live);
+    draft.new_code = draft.row.code.clone().filter(|code| *code != record.code);
     if draft.differing.is_empty() && draft.new_code.is_none() {
         draft.action = Action::Nothing;
     }
@@ -385,7 +429,8 @@ fn number_new_records(task: &Task<'_>, drafts: &mut [Draft<'_>], made: &mut Made
                 made.new += 1;
                 InternalId::placeholder(made.new - 1)
             }
-            Action::Revive => match &draft.current {
+            // A changed record may be named by what it just took.
+            Action::Revive | Action::Update => match &draft.current {
                 Some(record) => record.id,
                 None => continue,
             },
@@ -425,6 +470,7 @@ fn outcome_of(draft: &Draft<'_>) -> Outcome {
 
 fn difference_of(draft: &Draft<'_>, outcome: Outcome) -> Difference {
     let fields = match draft.action {
+        _ if draft.refused() => Vec::new(),
         Action::Insert | Action::Revive => {
             draft.values.iter().map(|(ix, value)| (*ix, Value::Null, value.clone())).collect()
         }

@@ -1,8 +1,9 @@
 //! Questions: which records, which of their fields, in which order.
 
-use crate::catalogue::{EntityIx, FieldIx};
+use crate::catalogue::{Entity, EntityIx, FieldIx};
+use crate::fold::fold;
 use crate::names::Company;
-use crate::value::Value;
+use crate::value::{self, Value};
 
 /// What a question can compare, order by and print.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -54,7 +55,8 @@ pub enum Condition {
     Or(Vec<Condition>),
     /// It does not hold.
     Not(Box<Condition>),
-    /// A column compared with a value; references with internal ids.
+    /// A column compared with a value of its type: references with internal ids; id, revision and
+    /// export mark with integers, `created_at` and `changed_at` with datetimes.
     Compare(Column, Comparison, Value),
     /// A column is one of the values.
     In(Column, Vec<Value>),
@@ -62,6 +64,83 @@ pub enum Condition {
     IsNull(Column),
     /// Never holds: for references to records that do not exist.
     Never,
+}
+
+impl Condition {
+    /// Says whether the condition holds for a record of `entity` whose columns have these values.
+    ///
+    /// Null is treated as both databases do: a comparison with it is neither true nor false, and
+    /// only what is true holds.
+    pub fn holds(&self, entity: &Entity, value_of: &dyn Fn(Column) -> Value) -> bool {
+        self.truth(entity, value_of) == Some(true)
+    }
+
+    /// `None` when it is neither true nor false.
+    fn truth(&self, entity: &Entity, value_of: &dyn Fn(Column) -> Value) -> Option<bool> {
+        let mut unknown = false;
+        match self {
+            Condition::And(parts) | Condition::Or(parts) => {
+                let deciding = matches!(self, Condition::Or(_));
+                for part in parts {
+                    match part.truth(entity, value_of) {
+                        Some(truth) if truth == deciding => return Some(deciding),
+                        Some(_) => {}
+                        None => unknown = true,
+                    }
+                }
+                (!unknown).then_some(!deciding)
+            }
+            Condition::Not(part) => part.truth(entity, value_of).map(|truth| !truth),
+            Condition::Compare(column, comparison, with) => {
+                compared(entity, *column, *comparison, &value_of(*column), with)
+            }
+            Condition::In(column, values) => {
+                let held = value_of(*column);
+                let equal = |with| compared(entity, *column, Comparison::Eq, &held, with);
+                for value in values {
+                    match equal(value) {
+                        Some(true) => return Some(true),
+                        Some(false) => {}
+                        None => unknown = true,
+                    }
+                }
+                (!unknown).then_some(false)
+            }
+            Condition::IsNull(column) => Some(value_of(*column).is_null()),
+            Condition::Never => Some(false),
+        }
+    }
+}
+
+fn compared(
+    entity: &Entity,
+    column: Column,
+    comparison: Comparison,
+    held: &Value,
+    with: &Value,
+) -> Option<bool> {
+    if held.is_null() || with.is_null() {
+        return None;
+    }
+    let order = value::compare(held, with);
+    Some(match comparison {
+        Comparison::Eq => held == with,
+        Comparison::Ne => held != with,
+        Comparison::Lt => order.is_lt(),
+        Comparison::Le => order.is_le(),
+        Comparison::Gt => order.is_gt(),
+        Comparison::Ge => order.is_ge(),
+        Comparison::Contains | Comparison::StartsWith => {
+            let (held, with) = (held.as_text()?, with.as_text()?);
+            let begins = comparison == Comparison::StartsWith;
+            let test =
+                |held: &str, with: &str| if begins { held.starts_with(with) } else { held.contains(with) };
+            match column {
+                Column::Field(ix) if entity.field(ix).search => test(&fold(held), &fold(with)),
+                _ => test(held, with),
+            }
+        }
+    })
 }
 
 /// A page of records wanted.

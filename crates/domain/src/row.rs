@@ -59,7 +59,8 @@ impl Row {
     /// Says what a field shall hold; a second word on the same field replaces the first.
     pub fn set(&mut self, field: FieldIx, cell: Cell) {
         match self.cells.last() {
-            Some((last, _)) if *last >= field => match self.cells.binary_search_by_key(&field, |(ix, _)| *ix) {
+            Some((last, _)) if *last >= field => match self.cells.binary_search_by_key(&field, |(ix, _)| *ix)
+            {
                 Ok(at) => self.cells[at].1 = cell,
                 Err(at) => self.cells.insert(at, (field, cell)),
             },

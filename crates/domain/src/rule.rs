@@ -148,3 +148,33 @@ pub struct Refusal {
     #[serde(flatten)]
     pub problem: Problem,
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn public_names_are_those_that_are_stored() {
+        for rule in Rule::ALL {
+            assert_eq!(serde_json::to_string(&rule).unwrap(), format!("\"{}\"", rule.name()));
+        }
+    }
+
+    #[test]
+    fn a_long_value_is_shown_shortened() {
+        let shown = |value: &str| Problem::new("f", Rule::TooLong, "m").with_value(value).value.unwrap();
+        assert_eq!(&*shown(&"é".repeat(200)), "é".repeat(200));
+        assert_eq!(&*shown(&"é".repeat(201)), format!("{}…", "é".repeat(200)));
+    }
+
+    #[test]
+    fn a_refusal_is_one_flat_object() {
+        let problem =
+            Problem::new("customer", Rule::UnknownReference, "no customer has code X").with_value("X");
+        let refusal = Refusal { row: 4, line: None, entity: "event".into(), id: None, problem };
+        let text = serde_json::to_string(&refusal).unwrap();
+        let expected = r#"{"row":4,"entity":"event","id":null,"field":"customer","rule":"unknown_reference","value":"X","message":"no customer has code X","hint":null}"#;
+        assert_eq!(text, expected);
+        assert_eq!(serde_json::from_str::<Refusal>(&text).unwrap(), refusal);
+    }
+}

@@ -1,6 +1,6 @@
 //! Settling: in the write turn, placeholders become ids, codes, numbers, revisions and instants.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
 use crate::batch::{CodeForm, Outcome, RowReport};
 use crate::catalogue::{Catalogue, Entity, EntityIx, FieldIx, KeyIx, Numbering};
@@ -148,23 +148,28 @@ pub fn settle<F: Finder + ?Sized>(
     ids: &mut Vec<InternalId>,
     mut plan: Plan,
 ) -> Result<Settled, F::Error> {
-    note_given_numbers(settling.catalogue, head, &plan.changes);
-    assign_ids(settling, finder, head, ids, &mut plan.changes)?;
-    assign_numbers(settling, finder, head, &mut plan.changes)?;
+    let given = note_given_numbers(settling.catalogue, head, &plan.changes);
+    assign_ids(settling, finder, head, ids, &given, &mut plan.changes)?;
+    assign_numbers(settling, finder, head, &given, &mut plan.changes)?;
     let mut settled = Settled::default();
     settled.page.instant = settling.instant;
     settled.page.first_seq = head.seq + 1;
     let mut sets = Sets::new(settling);
+    let mut entities = BTreeSet::new();
     let mut fates: Vec<RowReport> = plan.rows.into_iter().map(report_of).collect();
     for mut change in plan.changes {
         head.seq += 1;
         let entity = settling.catalogue.entity(change.entity);
         change.id = known(ids, change.id);
         replace_placeholders(ids, &mut change.kind);
-        let (operation, code) = entry_of(entity, &change, &mut settled.page);
+        let (operation, code) = entry_of(&change);
         touch(settling, entity, &change, &code, &mut settled.touched);
+        entities.insert(change.entity);
         let row = change.row.map(|place| fates[place as usize].row);
-        settled.page.change(entity, Entry { seq: head.seq, row, company: change.company, id: change.id, code: &code, operation });
+        settled.page.change(
+            entity,
+            Entry { seq: head.seq, row, company: change.company, id: change.id, code: &code, operation },
+        );
         if let Some(place) = change.row {
             let fate = &mut fates[place as usize];
             fate.record = Some(change.id);
@@ -174,11 +179,22 @@ pub fn settle<F: Finder + ?Sized>(
         }
         sets.add(change, head.seq);
     }
+    settled.touched.extend(entities.into_iter().map(|entity| settling.secret.whole(entity)));
     for fate in &mut fates {
         fate.record = fate.record.map(|id| known(ids, id));
         let entity = settling.catalogue.entity(fate.entity);
         if !matches!(fate.outcome, Outcome::Refused | Outcome::Skipped) {
-            settled.page.fate(entity, RowFate { row: fate.row, id: fate.id.as_deref(), record: fate.record, outcome: fate.outcome, revision: fate.revision, code: fate.code.as_deref() });
+            settled.page.fate(
+                entity,
+                RowFate {
+                    row: fate.row,
+                    id: fate.id.as_deref(),
+                    record: fate.record,
+                    outcome: fate.outcome,
+                    revision: fate.revision,
+                    code: fate.code.as_deref(),
+                },
+            );
         }
     }
     settled.rows = fates;
@@ -227,8 +243,7 @@ fn replace_placeholders(ids: &[InternalId], kind: &mut ChangeKind) {
 }
 
 /// What the journal says of a change, with the record's code.
-fn entry_of<'c>(entity: &Entity, change: &'c Change, page: &mut PageBuilder) -> (Operation<'c>, Box<str>) {
-    let _ = (entity, &page);
+fn entry_of(change: &Change) -> (Operation<'_>, Box<str>) {
     match &change.kind {
         ChangeKind::Insert { code, values, .. } => {
             let code = match code {
@@ -237,7 +252,9 @@ fn entry_of<'c>(entity: &Entity, change: &'c Change, page: &mut PageBuilder) -> 
             };
             (Operation::Added(values), code)
         }
-        ChangeKind::Revive { code, values, .. } => (Operation::Added(values), code.clone()),
+        ChangeKind::Revive { code, new_code, values, .. } => {
+            (Operation::Added(values), new_code.as_ref().unwrap_or(code).clone())
+        }
         ChangeKind::Update { code, new_code, fields, .. } => {
             let before = new_code.as_ref().map(|_| &**code);
             (Operation::Updated { fields, code_before: before }, new_code.as_ref().unwrap_or(code).clone())
@@ -266,9 +283,8 @@ fn numbers_of(entity: &Entity, kind: &ChangeKind) -> Vec<(FieldIx, Box<str>)> {
 fn touch(settling: &Settling<'_>, entity: &Entity, change: &Change, code: &str, touched: &mut Vec<KeyHash>) {
     let secret = settling.secret;
     touched.push(secret.id(change.id));
-    let whole = secret.whole(entity.ix);
-    if touched.first() != Some(&whole) {
-        touched.push(whole);
+    if let ChangeKind::Revive { code, new_code: Some(_), .. } = &change.kind {
+        touched.push(secret.text(entity.ix, change.company, By::Code, code));
     }
     match &change.kind {
         ChangeKind::Update { given_up, taken, .. } => {
@@ -312,52 +328,56 @@ fn number_in(rule: &Numbering, text: &str) -> Option<i64> {
     (rule.print(number) == text).then_some(number as i64)
 }
 
+/// Codes and numbers that the rows of a chunk bring: the store does not know them yet.
+type Given = HashSet<(EntityIx, Company, Option<FieldIx>, Box<str>)>;
+
 /// Remembers numbers that callers gave themselves, so that ours avoid them.
-fn note_given_numbers(catalogue: &Catalogue, head: &mut Head, changes: &[Change]) {
+fn note_given_numbers(catalogue: &Catalogue, head: &mut Head, changes: &[Change]) -> Given {
+    let mut given = Given::new();
     let mut highest: HashMap<(EntityIx, Option<FieldIx>), i64> = HashMap::new();
-    let mut note = |entity: &Entity, field: Option<FieldIx>, text: &str| {
-        let own_digits = Numbering { field: None, prefix: "".into(), digits: 0, next: 0 };
-        let rule = entity.numbering_of(field).unwrap_or(&own_digits);
-        if let Some(number) = number_in(rule, text) {
-            let slot = highest.entry((entity.ix, field)).or_insert(0);
-            *slot = number.max(*slot);
-        }
-    };
+    let own_digits = Numbering { field: None, prefix: "".into(), digits: 0, next: 0 };
     for change in changes {
         let entity = catalogue.entity(change.entity);
-        let numbered = entity.numbering.iter().filter_map(|rule| rule.field);
-        match &change.kind {
+        let mut note = |field: Option<FieldIx>, text: &str| {
+            let rule = entity.numbering_of(field).unwrap_or(&own_digits);
+            if let Some(number) = number_in(rule, text) {
+                let slot = highest.entry((entity.ix, field)).or_insert(0);
+                *slot = number.max(*slot);
+                given.insert((entity.ix, change.company, field, text.into()));
+            }
+        };
+        let (code, values): (Option<&str>, Vec<(FieldIx, &Value)>) = match &change.kind {
             ChangeKind::Insert { code, values, .. } => {
-                if let NewCode::Given(code) = code {
-                    note(entity, None, code);
-                }
-                for field in numbered {
-                    if let Ok(at) = values.binary_search_by_key(&field, |(ix, _)| *ix)
-                        && let Some(text) = values[at].1.as_text()
-                    {
-                        note(entity, Some(field), text);
-                    }
-                }
+                let code = match code {
+                    NewCode::Given(code) => Some(&**code),
+                    NewCode::Numbered | NewCode::Form(_) => None,
+                };
+                (code, values.iter().map(|(field, value)| (*field, value)).collect())
             }
             ChangeKind::Update { new_code, fields, .. } => {
-                if let Some(code) = new_code {
-                    note(entity, None, code);
-                }
-                for (field, _, after) in fields {
-                    if entity.numbering_of(Some(*field)).is_some()
-                        && let Some(text) = after.as_text()
-                    {
-                        note(entity, Some(*field), text);
-                    }
-                }
+                (new_code.as_deref(), fields.iter().map(|(field, _, after)| (*field, after)).collect())
             }
-            _ => {}
+            ChangeKind::Revive { new_code, values, .. } => {
+                (new_code.as_deref(), values.iter().map(|(field, value)| (*field, value)).collect())
+            }
+            ChangeKind::Mark { .. } | ChangeKind::Remove { .. } => continue,
+        };
+        if let Some(code) = code {
+            note(None, code);
+        }
+        for (field, value) in values {
+            if entity.numbering_of(Some(field)).is_some()
+                && let Some(text) = value.as_text()
+            {
+                note(Some(field), text);
+            }
         }
     }
     for ((ix, field), number) in highest {
-        let given = head.counter(&counter_name("given", catalogue.entity(ix), field));
-        *given = number.max(*given);
+        let highest = head.counter(&counter_name("given", catalogue.entity(ix), field));
+        *highest = number.max(*highest);
     }
+    given
 }
 
 fn assign_ids<F: Finder + ?Sized>(
@@ -365,36 +385,29 @@ fn assign_ids<F: Finder + ?Sized>(
     finder: &mut F,
     head: &mut Head,
     ids: &mut Vec<InternalId>,
+    given: &Given,
     changes: &mut [Change],
 ) -> Result<(), F::Error> {
-    let catalogue = settling.catalogue;
-    for change in changes.iter() {
-        let Some(n) = change.id.new_record() else { continue };
-        let entity = catalogue.entity(change.entity);
-        let last = head.counter(&counter_name("id", entity, None));
-        *last += 1;
-        let mut id = InternalId(i64::from(entity.prefix) * InternalId::SPAN + *last);
-        let in_digits = matches!(&change.kind, ChangeKind::Insert { code: NewCode::Form(CodeForm::InternalId), .. });
-        if in_digits {
-            // A caller may have given these very digits to another record.
-            let given = *head.counter(&counter_name("given", entity, None));
-            while given >= id.0 && is_taken(finder, entity, change.company, By::Code, &id.to_string())? {
-                let last = head.counter(&counter_name("id", entity, None));
-                *last += 1;
-                id = InternalId(i64::from(entity.prefix) * InternalId::SPAN + *last);
-            }
-        }
-        debug_assert_eq!(ids.len(), n as usize, "placeholders are given in the order of changes");
-        ids.push(id);
-    }
     for change in changes.iter_mut() {
-        let id = known(ids, change.id);
+        let Some(n) = change.id.new_record() else { continue };
+        let entity = settling.catalogue.entity(change.entity);
+        let first = i64::from(entity.prefix) * InternalId::SPAN;
+        let mut id = first + *head.counter(&counter_name("id", entity, None)) + 1;
+        if matches!(&change.kind, ChangeKind::Insert { code: NewCode::Form(CodeForm::InternalId), .. }) {
+            // A caller may have given these very digits to another record.
+            let series = Series { entity, company: change.company, field: None, by: By::Code, given };
+            let highest = *head.counter(&counter_name("given", entity, None));
+            id = series.first_free(finder, id, highest, |id| id.to_string())?;
+        }
+        *head.counter(&counter_name("id", entity, None)) = id - first;
+        debug_assert_eq!(ids.len(), n as usize, "placeholders are given in the order of changes");
+        ids.push(InternalId(id));
         if let ChangeKind::Insert { code, .. } = &mut change.kind
             && let NewCode::Form(form) = code
         {
             *code = NewCode::Given(match form {
                 CodeForm::InternalId => id.to_string().into(),
-                CodeForm::Hex => hex_code(settling, id).into(),
+                CodeForm::Hex => hex_code(settling, InternalId(id)).into(),
             });
         }
     }
@@ -407,19 +420,62 @@ fn hex_code(settling: &Settling<'_>, id: InternalId) -> String {
     format!("{:011X}{:015X}{tail:06X}", settling.instant.max(0), id.0)
 }
 
-fn is_taken<F: Finder + ?Sized>(finder: &mut F, entity: &Entity, company: Company, by: By, text: &str) -> Result<bool, F::Error> {
-    let wanted = match by {
-        By::Key(key) => Wanted::Keys(key, vec![vec![Value::Text(text.into())]]),
-        _ => Wanted::Codes(vec![text.into()]),
-    };
-    let find = Find { entity: entity.ix, company, wanted, fields: Vec::new() };
-    Ok(!finder.find(&find)?.is_empty())
+/// Codes or numbers that are given one after the other.
+struct Series<'a> {
+    entity: &'a Entity,
+    company: Company,
+    /// The field; `None` for the code.
+    field: Option<FieldIx>,
+    by: By,
+    given: &'a Given,
+}
+
+impl Series<'_> {
+    /// The first number from `next` on that no record has. Beyond `highest` none is taken.
+    fn first_free<F: Finder + ?Sized>(
+        &self,
+        finder: &mut F,
+        mut next: i64,
+        highest: i64,
+        print: impl Fn(i64) -> String,
+    ) -> Result<i64, F::Error> {
+        // Who gave one number often gave thousands: ask for ever more at a time.
+        let mut width = 1;
+        while next <= highest {
+            let last = highest.min(next + width - 1);
+            let texts: Vec<Box<str>> = (next..=last).map(|number| print(number).into()).collect();
+            let taken = self.taken(finder, &texts)?;
+            let free = texts.into_iter().zip(taken).position(|(text, taken)| {
+                !taken && !self.given.contains(&(self.entity.ix, self.company, self.field, text))
+            });
+            if let Some(free) = free {
+                return Ok(next + free as i64);
+            }
+            next = last + 1;
+            width = (width * 2).min(1000);
+        }
+        Ok(next)
+    }
+
+    fn taken<F: Finder + ?Sized>(&self, finder: &mut F, texts: &[Box<str>]) -> Result<Vec<bool>, F::Error> {
+        let wanted = match self.by {
+            By::Key(key) => {
+                Wanted::Keys(key, texts.iter().map(|text| vec![Value::Text(text.clone())]).collect())
+            }
+            _ => Wanted::Codes(texts.to_vec()),
+        };
+        let find = Find { entity: self.entity.ix, company: self.company, wanted, fields: Vec::new() };
+        let mut taken = vec![false; texts.len()];
+        finder.find(&find)?.iter().for_each(|hit| taken[hit.at as usize] = true);
+        Ok(taken)
+    }
 }
 
 fn assign_numbers<F: Finder + ?Sized>(
     settling: &Settling<'_>,
     finder: &mut F,
     head: &mut Head,
+    given: &Given,
     changes: &mut [Change],
 ) -> Result<(), F::Error> {
     for change in changes {
@@ -427,22 +483,20 @@ fn assign_numbers<F: Finder + ?Sized>(
         let company = change.company;
         let mut next = |field: Option<FieldIx>| -> Result<Box<str>, F::Error> {
             let Some(rule) = entity.numbering_of(field) else { return Ok(Box::default()) };
-            let by = match field.and_then(|field| entity.key_of_field(field)) {
-                Some(key) => Some(By::Key(key)),
-                None if field.is_none() => Some(By::Code),
-                None => None,
+            let print = |number: i64| rule.print(number as u64);
+            let mut number = (*head.counter(&counter_name("next", entity, field))).max(rule.next as i64);
+            let by = match field {
+                None => Some(By::Code),
+                Some(field) => entity.key_of_field(field).map(By::Key),
             };
-            let given = *head.counter(&counter_name("given", entity, field));
-            let counter = head.counter(&counter_name("next", entity, field));
-            loop {
-                let number = (*counter).max(rule.next as i64);
-                *counter = number + 1;
-                let text = rule.print(number as u64);
-                match by {
-                    Some(by) if given >= number && is_taken(finder, entity, company, by, &text)? => {}
-                    _ => return Ok(text.into()),
-                }
+            // A field that is no key may hold a number twice.
+            if let Some(by) = by {
+                let series = Series { entity, company, field, by, given };
+                let highest = *head.counter(&counter_name("given", entity, field));
+                number = series.first_free(finder, number, highest, print)?;
             }
+            *head.counter(&counter_name("next", entity, field)) = number + 1;
+            Ok(print(number).into())
         };
         let (values, numbered) = match &mut change.kind {
             ChangeKind::Insert { code, values, numbered, .. } => {

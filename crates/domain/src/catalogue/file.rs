@@ -13,15 +13,52 @@ use crate::value::Value;
 
 /// Names that routes of the native API own.
 pub const RESERVED: [&str; 33] = [
-    "attempts", "batches", "catalogue", "changes", "consumers", "deliveries", "hooks", "jobs", "logs", "runs",
-    "scripts", "token", "trace", "import", "select", "dataset", "relationaldataset", "exportvalidation",
-    "exportvalidations", "bulkdataset", "deletedataset", "createaccounts", "createtasks", "outbox", "export",
-    "entry_points", "api", "docs", "openapi", "numbering", "connections", "agents", "reports",
+    "attempts",
+    "batches",
+    "catalogue",
+    "changes",
+    "consumers",
+    "deliveries",
+    "hooks",
+    "jobs",
+    "logs",
+    "runs",
+    "scripts",
+    "token",
+    "trace",
+    "import",
+    "select",
+    "dataset",
+    "relationaldataset",
+    "exportvalidation",
+    "exportvalidations",
+    "bulkdataset",
+    "deletedataset",
+    "createaccounts",
+    "createtasks",
+    "outbox",
+    "export",
+    "entry_points",
+    "api",
+    "docs",
+    "openapi",
+    "numbering",
+    "connections",
+    "agents",
+    "reports",
 ];
 
 /// Names of system columns and of members that answers carry: no field may have them.
 pub const SYSTEM: [&str; 9] = [
-    "id", "code", "company", "revision", "created_at", "changed_at", "export_mark", "deleted", "merged_into",
+    "id",
+    "code",
+    "company",
+    "revision",
+    "created_at",
+    "changed_at",
+    "export_mark",
+    "deleted",
+    "merged_into",
 ];
 
 /// One entity as its file describes it.
@@ -237,7 +274,10 @@ pub fn compile(version: u64, files: &[EntityFile]) -> Result<Catalogue, Fault> {
             return fault(&file.name, "the entity is described twice; give the second another name");
         }
         if let Some(other) = prefixes.insert(file.prefix, &file.name) {
-            return fault(&file.name, format!("prefix {} belongs to `{other}`; choose a free one", file.prefix));
+            return fault(
+                &file.name,
+                format!("prefix {} belongs to `{other}`; choose a free one", file.prefix),
+            );
         }
         if RESERVED.contains(&file.name.as_str()) || RESERVED.contains(&file.plural.as_str()) {
             return fault(&file.name, "the name is a word of the API; choose another");
@@ -276,7 +316,10 @@ fn entity(ix: EntityIx, file: &EntityFile, places: &HashMap<&str, EntityIx>) -> 
     for (n, described) in file.fields.iter().enumerate() {
         let path = format!("{place}.{}", described.name);
         if !is_name(&described.name) || SYSTEM.contains(&described.name.as_str()) {
-            return fault(path, "no name for a field; use lower-case letters, digits and `_`, and no name of a system column");
+            return fault(
+                path,
+                "no name for a field; use lower-case letters, digits and `_`, and no name of a system column",
+            );
         }
         if by_name.insert(described.name.as_str().into(), FieldIx(n as u16)).is_some() {
             return fault(path, "the field is described twice");
@@ -285,7 +328,10 @@ fn entity(ix: EntityIx, file: &EntityFile, places: &HashMap<&str, EntityIx>) -> 
     }
     let find = |name: &String| match by_name.get(name.as_str()) {
         Some(ix) => Ok(*ix),
-        None => fault(format!("{place}.{name}"), "a key, index or numbering rule names a field that does not exist"),
+        None => fault(
+            format!("{place}.{name}"),
+            "a key, index or numbering rule names a field that does not exist",
+        ),
     };
     let mut keys = Vec::with_capacity(file.keys.len());
     for key in &file.keys {
@@ -388,7 +434,8 @@ fn parse_type(text: &str, places: &HashMap<&str, EntityIx>) -> Option<FieldType>
         "decimal" => {
             let (precision, scale) = inside.split_once(',')?;
             let (precision, scale): (u8, u8) = (precision.trim().parse().ok()?, scale.trim().parse().ok()?);
-            ((1..=18).contains(&precision) && scale <= precision).then_some(FieldType::Decimal { precision, scale })
+            ((1..=18).contains(&precision) && scale <= precision)
+                .then_some(FieldType::Decimal { precision, scale })
         }
         "reference" => places.get(inside).copied().map(FieldType::Reference),
         "references" => places.get(inside).copied().map(FieldType::References),

@@ -24,7 +24,12 @@ fn what_people_read_most_has_labels_in_three_languages() {
             assert!(entity.labels.contains_key(language), "{} has no label in {language}", entity.name);
             if ["customer", "contact", "user", "event"].contains(&&*entity.name) {
                 for (_, field) in entity.fields() {
-                    assert!(field.labels.contains_key(language), "{}.{} in {language}", entity.name, field.name);
+                    assert!(
+                        field.labels.contains_key(language),
+                        "{}.{} in {language}",
+                        entity.name,
+                        field.name
+                    );
                 }
             }
         }

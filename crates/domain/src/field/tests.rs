@@ -65,7 +65,8 @@ fn floats_know_no_nan_and_one_zero() {
 
 #[test]
 fn json_is_kept_in_one_form() {
-    let value: serde_json::Value = serde_json::from_str(r#"{ "b": [1, 2.5], "a": {"d": null, "c": "x"} }"#).unwrap();
+    let value: serde_json::Value =
+        serde_json::from_str(r#"{ "b": [1, 2.5], "a": {"d": null, "c": "x"} }"#).unwrap();
     assert_eq!(canonical_json(&value).unwrap(), r#"{"a":{"c":"x","d":null},"b":[1,2.5]}"#);
 }
 

@@ -107,7 +107,8 @@ fn read(plain: &[u8], long: &mut BlobSource<'_>) -> Option<Page> {
     if cursor.byte()? != 1 {
         return None;
     }
-    let entities = (0..cursor.number()?).map(|_| entity(&mut cursor)).collect::<Option<Vec<_>>>()?;
+    let entities: Vec<PageEntity> =
+        (0..cursor.number()?).map(|_| entity(&mut cursor)).collect::<Option<_>>()?;
     let first_seq = cursor.number()?;
     let count = cursor.number()?;
     let length = cursor.number()?;
@@ -115,13 +116,21 @@ fn read(plain: &[u8], long: &mut BlobSource<'_>) -> Option<Page> {
     let mut last_id = 0;
     let mut entries = Vec::with_capacity(count.min(100_000) as usize);
     for n in 0..count {
-        entries.push(entry(&mut journal, first_seq + n, &mut last_id, long)?);
+        let entry = entry(&mut journal, first_seq.checked_add(n)?, &mut last_id, long)?;
+        // What is read may be looked up without a second thought.
+        let described = entities.get(entry.entity)?;
+        if entry.fields.iter().any(|(field, _, _)| *field >= described.fields.len()) {
+            return None;
+        }
+        entries.push(entry);
     }
     let count = cursor.number()?;
     let mut last_row = 0;
     let mut fates = Vec::with_capacity(count.min(100_000) as usize);
     for _ in 0..count {
-        fates.push(fate(&mut cursor, &mut last_row, &mut last_id)?);
+        let fate = fate(&mut cursor, &mut last_row, &mut last_id)?;
+        entities.get(fate.entity)?;
+        fates.push(fate);
     }
     Some(Page { entities, entries, fates })
 }
@@ -134,11 +143,16 @@ fn entity(cursor: &mut Cursor<'_>) -> Option<PageEntity> {
     Some(PageEntity { name, fields })
 }
 
-fn entry(cursor: &mut Cursor<'_>, seq: u64, last_id: &mut i64, long: &mut BlobSource<'_>) -> Option<PageEntry> {
+fn entry(
+    cursor: &mut Cursor<'_>,
+    seq: u64,
+    last_id: &mut i64,
+    long: &mut BlobSource<'_>,
+) -> Option<PageEntry> {
     let operation = cursor.byte()?;
     let entity = usize::try_from(cursor.number()?).ok()?;
     let company = Company(u16::try_from(cursor.number()?).ok()?);
-    *last_id += cursor.signed()?;
+    *last_id = last_id.wrapping_add(cursor.signed()?);
     let id = InternalId(*last_id);
     let row = Some(cursor.number()?).filter(|row| *row > 0);
     let code = cursor.text()?.into();
@@ -146,7 +160,8 @@ fn entry(cursor: &mut Cursor<'_>, seq: u64, last_id: &mut i64, long: &mut BlobSo
     let mut fields = Vec::new();
     for _ in 0..cursor.number()? {
         let field = usize::try_from(cursor.number()?).ok()?;
-        let mut value = || -> Option<PageValue> { Some(cursor.value(long)?.map_or(PageValue::Secret, PageValue::Known)) };
+        let mut value =
+            || -> Option<PageValue> { Some(cursor.value(long)?.map_or(PageValue::Secret, PageValue::Known)) };
         let null = PageValue::Known(Value::Null);
         fields.push(match operation {
             0 => (field, null, value()?),
@@ -167,7 +182,7 @@ fn fate(cursor: &mut Cursor<'_>, last_row: &mut u64, last_id: &mut i64) -> Optio
     *last_row = last_row.checked_add_signed(cursor.signed()?)?;
     let outcome = *Outcome::ALL.get(usize::from(cursor.byte()?))?;
     let entity = usize::try_from(cursor.number()?).ok()?;
-    *last_id += cursor.signed()?;
+    *last_id = last_id.wrapping_add(cursor.signed()?);
     let record = Some(InternalId(*last_id)).filter(|id| id.0 != 0);
     let revision = cursor.number()?;
     let id = cursor.optional()?.map(Into::into);

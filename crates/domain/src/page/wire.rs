@@ -132,7 +132,10 @@ impl<'a> Cursor<'a> {
     }
 
     /// A value; long ones come from `long`.
-    pub(super) fn value(&mut self, long: &mut dyn FnMut(&[u8; 32]) -> Option<Vec<u8>>) -> Option<Option<Value>> {
+    pub(super) fn value(
+        &mut self,
+        long: &mut dyn FnMut(&[u8; 32]) -> Option<Vec<u8>>,
+    ) -> Option<Option<Value>> {
         let tag = self.byte()?;
         if tag == SECRET {
             return Some(None);

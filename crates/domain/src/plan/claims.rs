@@ -1,7 +1,7 @@
 //! Unique keys: what rows take, and whether it is free.
 
 use super::matching::complete;
-use super::{Action, Draft, Made, Task};
+use super::{Action, Draft, Made, Task, stand_in};
 use crate::batch::MatchKey;
 use crate::catalogue::{EntityIx, KeyIx};
 use crate::find::{Find, Finder, Wanted};
@@ -41,6 +41,7 @@ pub(super) fn check<F: Finder + ?Sized>(
             continue;
         }
         let hash = task.secret.values(claim.entity, claim.company, claim.by, &claim.values);
+        let waits = claim.values.iter().any(|value| stands_in(draft, value));
         match made.claims.get(&hash) {
             Some(row) if *row != draft.row.number => {
                 let message = format!("row {row} of the batch has the same {}", path_of(draft, claim.by));
@@ -49,7 +50,9 @@ pub(super) fn check<F: Finder + ?Sized>(
             }
             _ => {
                 made.claims.insert(hash, draft.row.number);
-                if draft.action == Action::Update {
+                if waits {
+                    draft.claimed.push((claim.by, claim.values));
+                } else if draft.action == Action::Update {
                     draft.taken.push(hash);
                 }
             }
@@ -58,18 +61,44 @@ pub(super) fn check<F: Finder + ?Sized>(
     Ok(())
 }
 
+/// True for a reference to a row of this chunk that has no id yet.
+fn stands_in(draft: &Draft<'_>, value: &Value) -> bool {
+    let pending = !draft.pending.is_empty();
+    pending && value.as_reference().is_some_and(|id| id.0 <= stand_in(i64::MAX as u64 / 2).0)
+}
+
+/// Notes the keys with stand-ins once these are replaced, for later chunks of the batch.
+pub(super) fn remember_pending(task: &Task<'_>, drafts: &mut [Draft<'_>], made: &mut Made) {
+    for draft in drafts.iter_mut().filter(|draft| !draft.refused()) {
+        for (by, values) in std::mem::take(&mut draft.claimed) {
+            let hash = task.secret.values(draft.entity.ix, draft.company, by, &values);
+            made.claims.insert(hash, draft.row.number);
+            if draft.action == Action::Update {
+                draft.taken.push(hash);
+            }
+        }
+    }
+}
+
 fn gather(task: &Task<'_>, place: usize, draft: &mut Draft<'_>, claims: &mut Vec<Claim>) {
     let new = matches!(draft.action, Action::Insert | Action::Revive);
     if !new && draft.action != Action::Update {
         return;
     }
     let (entity, company) = (draft.entity.ix, draft.company);
-    let code = if new { draft.row.code.clone() } else { draft.new_code.clone() };
+    let code = if draft.action == Action::Insert { draft.row.code.clone() } else { draft.new_code.clone() };
     if let Some(code) = code {
         let matched = task.parameters.match_keys(entity).contains(&MatchKey::Code)
             || draft.mode == crate::row::Mode::Create;
-        let ask = !(new && matched);
-        claims.push(Claim { draft: place, entity, company, by: By::Code, values: vec![Value::Text(code)], ask });
+        let ask = !(draft.action == Action::Insert && matched);
+        claims.push(Claim {
+            draft: place,
+            entity,
+            company,
+            by: By::Code,
+            values: vec![Value::Text(code)],
+            ask,
+        });
         if !new && let Some(record) = &draft.current {
             draft.given_up.push(task.secret.text(entity, company, By::Code, &record.code));
         }
@@ -115,23 +144,34 @@ fn refuse_taken<F: Finder + ?Sized>(
         }
     }
     for (entity, company, by) in kinds {
-        let of_kind = |claim: &&Claim| claim.ask && (claim.entity, claim.company, claim.by) == (entity, company, by);
+        let of_kind =
+            |claim: &&Claim| claim.ask && (claim.entity, claim.company, claim.by) == (entity, company, by);
         let asked: Vec<&Claim> = claims.iter().filter(of_kind).collect();
         let wanted = match by {
             By::Key(key) => Wanted::Keys(key, asked.iter().map(|claim| claim.values.clone()).collect()),
-            _ => Wanted::Codes(asked.iter().filter_map(|claim| claim.values[0].as_text().map(Into::into)).collect()),
+            _ => Wanted::Codes(
+                asked.iter().filter_map(|claim| claim.values[0].as_text().map(Into::into)).collect(),
+            ),
         };
         let hash = |claim: &&Claim| task.secret.values(entity, company, by, &claim.values);
         read_set.extend(asked.iter().map(hash));
         for hit in finder.find(&Find { entity, company, wanted, fields: Vec::new() })? {
+            read_set.push(task.secret.id(hit.record.id));
             let claim = asked[hit.at as usize];
             let draft = &mut drafts[claim.draft];
             if draft.current.as_ref().is_some_and(|own| own.id == hit.record.id) {
                 continue;
             }
             let path = path_of(draft, by);
-            let message = format!("{path} {} belongs to {} {}", shown(&claim.values), draft.entity.name, hit.record.code);
-            draft.problems.push(Problem::new(&path, Rule::AlreadyExists, message).with_value(&shown(&claim.values)));
+            let message = format!(
+                "{path} {} belongs to {} {}",
+                shown(&claim.values),
+                draft.entity.name,
+                hit.record.code
+            );
+            draft
+                .problems
+                .push(Problem::new(&path, Rule::AlreadyExists, message).with_value(&shown(&claim.values)));
         }
     }
     Ok(())

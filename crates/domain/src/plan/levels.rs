@@ -9,11 +9,14 @@ use crate::catalogue::FieldIx;
 use crate::changes::{Change, ChangeKind, Plan, Planned};
 use crate::names::InternalId;
 use crate::row::State;
-use crate::value::Value;
 
 /// Fills the plan from the drafts.
-pub(super) fn assign(drafts: &mut Vec<Draft<'_>>, plan: &mut Plan, task: &Task<'_>, effects: Vec<(usize, Change)>) {
-    replace_pending(drafts);
+pub(super) fn assign(
+    drafts: &mut Vec<Draft<'_>>,
+    plan: &mut Plan,
+    task: &Task<'_>,
+    effects: Vec<(usize, Change)>,
+) {
     let levels = levels(drafts);
     let mut effects = effects.into_iter().peekable();
     plan.rows.reserve(drafts.len());
@@ -80,9 +83,9 @@ fn finish(
             ChangeKind::Insert { code, values: draft.values, numbered, level, patched }
         }
         Action::Revive => {
-            let code = planned.code.clone().unwrap_or_default();
             let numbered = numbered(&draft);
-            ChangeKind::Revive { code, values: draft.values, numbered }
+            let code = draft.current.map(|record| record.code).unwrap_or_default();
+            ChangeKind::Revive { code, new_code: draft.new_code, values: draft.values, numbered }
         }
         Action::Update => ChangeKind::Update {
             code: draft.current.map(|record| record.code).unwrap_or_default(),
@@ -104,91 +107,136 @@ fn finish(
     (planned, Some((entity, company, id, kind)))
 }
 
-/// Writes the records that pending references turned out to mean.
-fn replace_pending(drafts: &mut [Draft<'_>]) {
-    for place in 0..drafts.len() {
-        let pending = std::mem::take(&mut drafts[place].pending);
-        let mut stands_for = |id: InternalId, to: Option<&(FieldIx, usize)>| match to {
-            Some((_, to)) if id == InternalId(0) => match (drafts[*to].placeholder, &drafts[*to].current) {
-                (Some(n), _) => InternalId::placeholder(n),
-                (None, Some(record)) => record.id,
-                (None, None) => id,
-            },
-            _ => id,
-        };
-        let mut replaced: Vec<(FieldIx, Value)> = Vec::new();
-        for (field, value) in &drafts[place].values {
-            let mut targets = pending.iter().filter(|(of, _)| of == field);
-            match value {
-                Value::Reference(id) if *id == InternalId(0) => {
-                    replaced.push((*field, Value::Reference(stands_for(*id, targets.next()))));
-                }
-                Value::References(ids) if ids.contains(&InternalId(0)) => {
-                    let ids = ids.iter().map(|id| match id {
-                        InternalId(0) => stands_for(*id, targets.next()),
-                        id => *id,
-                    });
-                    replaced.push((*field, Value::References(ids.collect())));
-                }
-                _ => {}
-            }
-        }
-        let draft = &mut drafts[place];
-        for (field, value) in replaced {
-            if let Some((_, _, after)) = draft.differing.iter_mut().find(|(ix, _, _)| *ix == field) {
-                *after = value.clone();
-            }
-            if let Ok(at) = draft.values.binary_search_by_key(&field, |(ix, _)| *ix) {
-                draft.values[at].1 = value;
-            }
-        }
-    }
-}
-
 /// Levels of new records, and the references of each that close a circle. Rows not named are at
 /// level 0 with none.
 fn levels(drafts: &[Draft<'_>]) -> HashMap<usize, (u16, Vec<FieldIx>)> {
-    let mut levels = HashMap::new();
     let places: HashMap<u32, usize> = drafts
         .iter()
         .enumerate()
         .filter(|(_, draft)| !draft.refused())
         .filter_map(|(place, draft)| draft.placeholder.map(|n| (n, place)))
         .collect();
-    // References from new rows to new rows of this chunk.
-    let mut edges: Vec<(usize, FieldIx, usize)> = Vec::new();
-    for (place, draft) in drafts.iter().enumerate() {
-        if draft.placeholder.is_none() || draft.refused() {
-            continue;
-        }
-        for (field, value) in &draft.values {
-            let Some(n) = value.as_reference().and_then(InternalId::new_record) else { continue };
-            if let Some(to) = places.get(&n) {
-                edges.push((place, *field, *to));
+    let mut edges: Vec<Vec<(FieldIx, usize)>> = vec![Vec::new(); drafts.len()];
+    for place in places.values() {
+        // References from new rows to new rows of this chunk; lists need no order.
+        edges[*place] = drafts[*place]
+            .values
+            .iter()
+            .filter_map(|(field, value)| Some((*field, value.as_reference()?.new_record()?)))
+            .filter_map(|(field, n)| Some((field, *places.get(&n)?)))
+            .collect();
+    }
+    if edges.iter().all(Vec::is_empty) {
+        return HashMap::new();
+    }
+    let mut waiting: Vec<usize> = places.into_values().collect();
+    waiting.sort_unstable();
+    level_by_level(&edges, waiting)
+}
+
+/// Takes, level by level, what refers to nothing that still waits.
+fn level_by_level(
+    edges: &[Vec<(FieldIx, usize)>],
+    mut waiting: Vec<usize>,
+) -> HashMap<usize, (u16, Vec<FieldIx>)> {
+    let mut levels = HashMap::with_capacity(waiting.len());
+    let mut referring: Vec<Vec<usize>> = vec![Vec::new(); edges.len()];
+    let mut open: Vec<usize> = edges.iter().map(Vec::len).collect();
+    for (from, edges) in edges.iter().enumerate() {
+        edges.iter().for_each(|(_, to)| referring[*to].push(from));
+    }
+    let mut waits = vec![false; edges.len()];
+    waiting.iter().for_each(|place| waits[*place] = true);
+    let mut ready: Vec<usize> = waiting.iter().copied().filter(|place| open[*place] == 0).collect();
+    let mut level: u16 = 0;
+    loop {
+        if ready.is_empty() {
+            waiting.retain(|place| waits[*place]);
+            // One row of each circle goes in with its references to waiting rows empty.
+            ready = one_of_each_circle(edges, &waiting, &waits);
+            for place in &ready {
+                let patched = edges[*place].iter().filter(|(_, to)| waits[*to]).map(|(field, _)| *field);
+                levels.insert(*place, (level, patched.collect()));
             }
         }
-    }
-    if edges.is_empty() {
-        return levels;
-    }
-    let mut waiting: Vec<usize> = places.values().copied().collect();
-    waiting.sort_unstable();
-    let mut level = 0;
-    while !waiting.is_empty() {
-        let open = |place: &usize| edges.iter().any(|(from, _, to)| from == place && waiting.contains(to));
-        let (blocked, mut ready): (Vec<usize>, Vec<usize>) = waiting.iter().copied().partition(open);
         if ready.is_empty() {
-            // A circle: its first row goes in with those references empty.
-            let first = blocked[0];
-            let patched = edges.iter().filter(|(from, _, to)| *from == first && waiting.contains(to));
-            levels.insert(first, (level, patched.map(|(_, field, _)| *field).collect()));
-            ready.push(first);
+            return levels;
         }
-        for place in &ready {
-            levels.entry(*place).or_insert((level, Vec::new()));
+        let mut next = Vec::new();
+        ready.iter().for_each(|place| waits[*place] = false);
+        for place in ready {
+            levels.entry(place).or_insert((level, Vec::new()));
+            for from in &referring[place] {
+                open[*from] -= 1;
+                if open[*from] == 0 && waits[*from] {
+                    next.push(*from);
+                }
+            }
         }
-        waiting.retain(|place| !ready.contains(place));
-        level += 1;
+        next.sort_unstable();
+        ready = next;
+        level = level.saturating_add(1);
     }
-    levels
+}
+
+/// The first row of every circle, where each waiting row refers to another.
+fn one_of_each_circle(edges: &[Vec<(FieldIx, usize)>], waiting: &[usize], waits: &[bool]) -> Vec<usize> {
+    let mut walked_from: Vec<Option<usize>> = vec![None; edges.len()];
+    let mut chosen = Vec::new();
+    for start in waiting {
+        let mut place = *start;
+        while walked_from[place].is_none() {
+            walked_from[place] = Some(*start);
+            match edges[place].iter().find(|(_, to)| waits[*to]) {
+                Some((_, to)) => place = *to,
+                None => break,
+            }
+        }
+        if walked_from[place] != Some(*start) {
+            continue;
+        }
+        // A new circle: `place` is on it.
+        let (mut first, mut next) = (place, place);
+        while let Some((_, to)) = edges[next].iter().find(|(_, to)| waits[*to]) {
+            next = *to;
+            first = first.min(next);
+            if next == place {
+                break;
+            }
+        }
+        chosen.push(first);
+    }
+    chosen.sort_unstable();
+    chosen
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn told(edges: &[&[usize]]) -> Vec<(u16, usize)> {
+        let named: Vec<Vec<(FieldIx, usize)>> =
+            edges.iter().map(|to| to.iter().map(|to| (FieldIx(*to as u16), *to)).collect()).collect();
+        let levels = level_by_level(&named, (0..edges.len()).collect());
+        (0..edges.len()).map(|place| (levels[&place].0, levels[&place].1.len())).collect()
+    }
+
+    #[test]
+    fn each_refers_to_lower_levels_or_is_patched() {
+        assert_eq!(told(&[&[1], &[2], &[]]), [(2, 0), (1, 0), (0, 0)]);
+        assert_eq!(told(&[&[0]]), [(0, 1)]);
+        assert_eq!(told(&[&[1], &[0]]), [(0, 1), (1, 0)]);
+        assert_eq!(told(&[&[1], &[0], &[3], &[2]]), [(0, 1), (1, 0), (0, 1), (1, 0)]);
+        assert_eq!(told(&[&[1], &[2], &[3], &[1]]), [(1, 0), (0, 1), (2, 0), (1, 0)]);
+        assert_eq!(told(&[&[1, 1], &[]]), [(1, 0), (0, 0)]);
+    }
+
+    #[test]
+    fn a_long_chain_takes_no_long_time() {
+        let edges: Vec<Vec<(FieldIx, usize)>> = (0..20_000)
+            .map(|n: usize| n.checked_sub(1).map(|to| (FieldIx(0), to)).into_iter().collect())
+            .collect();
+        let levels = level_by_level(&edges, (0..20_000).collect());
+        assert_eq!(levels[&19_999].0, 19_999);
+    }
 }

@@ -25,7 +25,8 @@ pub(super) fn find_records<F: Finder + ?Sized>(
         let members: Vec<usize> = (0..drafts.len())
             .filter(|n| drafts[*n].entity.ix == entity && drafts[*n].company == company)
             .collect();
-        let fields: Rc<[FieldIx]> = wanted_fields(task, task.catalogue.entity(entity), drafts, &members).into();
+        let fields: Rc<[FieldIx]> =
+            wanted_fields(task, task.catalogue.entity(entity), drafts, &members).into();
         for place in &members {
             drafts[*place].fields = fields.clone();
         }
@@ -34,7 +35,8 @@ pub(super) fn find_records<F: Finder + ?Sized>(
         }
         // Codes of new records must be free, whatever finds the others.
         if !task.parameters.match_keys(entity).contains(&MatchKey::Code) {
-            let creating: Vec<usize> = members.into_iter().filter(|n| drafts[*n].mode == Mode::Create).collect();
+            let creating: Vec<usize> =
+                members.into_iter().filter(|n| drafts[*n].mode == Mode::Create).collect();
             match_by(task, finder, drafts, &creating, (entity, company, MatchKey::Code), &fields, read_set)?;
         }
     }
@@ -64,6 +66,11 @@ fn wanted_fields(task: &Task<'_>, entity: &Entity, drafts: &[Draft<'_>], members
     for place in members {
         for (field, _) in &drafts[*place].values {
             named[usize::from(field.0)] = true;
+        }
+    }
+    for (of, rule) in &task.parameters.derived {
+        if *of == entity.ix {
+            named[usize::from(rule.field.0)] = true;
         }
     }
     for key in &entity.keys {
@@ -102,7 +109,9 @@ fn match_by<F: Finder + ?Sized>(
         }
         MatchKey::Key(key) => {
             let mut keys = Vec::new();
-            for place in members.iter().filter(|n| drafts[**n].current.is_none() && drafts[**n].mode != Mode::Create) {
+            for place in
+                members.iter().filter(|n| drafts[**n].current.is_none() && drafts[**n].mode != Mode::Create)
+            {
                 let draft = &drafts[*place];
                 let parts = &draft.entity.key(key).fields;
                 if let Some(values) = complete(parts, |field| draft.value(field)) {

@@ -2,12 +2,13 @@
 
 use std::collections::HashMap;
 
-use super::{Draft, Made, Task};
+use super::{Action, Draft, Made, Task, stand_in};
 use crate::batch::Test;
 use crate::catalogue::{EntityIx, FieldIx, KeyIx, Scope};
 use crate::find::{Find, Finder, Record, Wanted};
 use crate::keys::KeyHash;
 use crate::names::{Company, InternalId};
+use crate::near::nearest;
 use crate::row::{By, Cell, Named, State};
 use crate::rule::{Problem, Rule};
 use crate::value::Value;
@@ -85,12 +86,18 @@ pub(super) fn resolve<F: Finder + ?Sized>(
             draft.values.push((*field, value));
         }
         draft.row.cells = cells;
-        derive(draft);
+        let _ = derive(draft);
     }
     Ok(())
 }
 
-fn collect(task: &Task<'_>, kinds: &mut Vec<Names>, draft: &Draft<'_>, field: FieldIx, named: &Named) -> Handle {
+fn collect(
+    task: &Task<'_>,
+    kinds: &mut Vec<Names>,
+    draft: &Draft<'_>,
+    field: FieldIx,
+    named: &Named,
+) -> Handle {
     let target = draft.entity.field(field).kind.target().unwrap_or(draft.entity.ix);
     let company = match task.catalogue.entity(target).scope {
         Scope::Shared => Company::SHARED,
@@ -131,9 +138,11 @@ fn collect(task: &Task<'_>, kinds: &mut Vec<Names>, draft: &Draft<'_>, field: Fi
 
 fn fields_needed(task: &Task<'_>, entity: EntityIx, field: FieldIx) -> impl Iterator<Item = FieldIx> {
     let checks = task.parameters.reference_checks.iter();
-    let checked = checks.filter(move |(of, check)| *of == entity && check.field == field).map(|(_, check)| check.of);
+    let checked =
+        checks.filter(move |(of, check)| *of == entity && check.field == field).map(|(_, check)| check.of);
     let derived = task.parameters.derived.iter();
-    checked.chain(derived.filter(move |(of, rule)| *of == entity && rule.from == field).map(|(_, rule)| rule.of))
+    checked
+        .chain(derived.filter(move |(of, rule)| *of == entity && rule.from == field).map(|(_, rule)| rule.of))
 }
 
 fn find_named<F: Finder + ?Sized>(
@@ -142,14 +151,14 @@ fn find_named<F: Finder + ?Sized>(
     names: &mut Names,
     read_set: &mut Vec<KeyHash>,
 ) -> Result<(), F::Error> {
-    let as_value = |text: &Box<str>| Value::Text(text.clone());
+    let texts = || names.texts.iter().cloned().map(Value::Text);
     let wanted = match names.by {
         By::Code => Wanted::Codes(names.texts.clone()),
-        By::Key(key) => Wanted::Keys(key, names.texts.iter().map(|text| vec![as_value(text)]).collect()),
-        By::Field(field) => Wanted::Fields(field, names.texts.iter().map(as_value).collect()),
+        By::Key(key) => Wanted::Keys(key, texts().map(|text| vec![text]).collect()),
+        By::Field(field) => Wanted::Fields(field, texts().collect()),
         By::Id => {
-            let id = |text: &Box<str>| InternalId(text.parse().unwrap_or_default());
-            Wanted::Ids(names.texts.iter().map(id).collect())
+            let ids = names.texts.iter().map(|text| InternalId(text.parse().unwrap_or_default()));
+            Wanted::Ids(ids.collect())
         }
     };
     let find = Find { entity: names.entity, company: names.company, wanted, fields: names.fields.clone() };
@@ -157,8 +166,8 @@ fn find_named<F: Finder + ?Sized>(
     match names.by {
         By::Field(_) => read_set.push(task.secret.whole(names.entity)),
         _ => {
-            let hash = |text: &Box<str>| task.secret.text(names.entity, names.company, names.by, text);
-            read_set.extend(names.texts.iter().map(hash));
+            let hash = |text| task.secret.text(names.entity, names.company, names.by, text);
+            read_set.extend(names.texts.iter().map(|text| hash(text)));
         }
     }
     names.found = names.texts.iter().map(|_| Resolution::Missing).collect();
@@ -204,8 +213,8 @@ fn follow_merged<F: Finder + ?Sized>(
     Ok(())
 }
 
-/// Keys of this chunk's own rows that others of its rows may mean.
-fn local_names(task: &Task<'_>, drafts: &[Draft<'_>], kinds: &[Names]) -> HashMap<KeyHash, usize> {
+/// Keys of this chunk's own rows that others of its rows may mean, with place and number of the row.
+fn local_names(task: &Task<'_>, drafts: &[Draft<'_>], kinds: &[Names]) -> HashMap<KeyHash, (usize, u64)> {
     let missing = |names: &&Names| names.found.iter().any(|found| matches!(found, Resolution::Missing));
     let targets: Vec<EntityIx> = kinds.iter().filter(missing).map(|names| names.entity).collect();
     let mut local = HashMap::new();
@@ -214,7 +223,9 @@ fn local_names(task: &Task<'_>, drafts: &[Draft<'_>], kinds: &[Names]) -> HashMa
             continue;
         }
         for (by, text) in names_in_cells(draft) {
-            local.entry(task.secret.text(draft.entity.ix, draft.company, by, text)).or_insert(place);
+            local
+                .entry(task.secret.text(draft.entity.ix, draft.company, by, text))
+                .or_insert((place, draft.row.number));
         }
     }
     local
@@ -253,18 +264,24 @@ fn meant(
     named: &Named,
     kinds: &[Names],
     handle: Handle,
-    local: &HashMap<KeyHash, usize>,
+    local: &HashMap<KeyHash, (usize, u64)>,
     made: &Made,
 ) -> Option<InternalId> {
     let names = &kinds[handle.0 as usize];
     let path = &draft.entity.field(field).name;
     match &names.found[handle.1 as usize] {
         Resolution::One(record) => {
-            check(task, draft, field, named, names, record);
+            let place = |of: FieldIx| names.fields.iter().position(|ix| *ix == of);
+            check(task, draft, field, &named.text, |of| place(of).map(|at| record.values[at].clone()));
             Some(record.id)
         }
         Resolution::Several => {
-            let message = format!("several records of {} have {} {}", target_name(task, names), word(task, names), named.text);
+            let message = format!(
+                "several records of {} have {} {}",
+                target_name(task, names),
+                word(task, names),
+                named.text
+            );
             let problem = Problem::new(path, Rule::AmbiguousReference, message).with_value(&named.text);
             draft.problems.push(problem.with_hint("name the record by its code"));
             None
@@ -272,12 +289,15 @@ fn meant(
         Resolution::Missing => {
             let hash = task.secret.text(names.entity, names.company, names.by, &named.text);
             if let Some(id) = made.records.get(&hash) {
+                let lent = made.lent.get(id).map_or(&[][..], |lent| lent);
+                let held =
+                    |of: FieldIx| lent.iter().find(|(ix, _)| *ix == of).map(|(_, value)| value.clone());
+                check(task, draft, field, &named.text, held);
                 return Some(*id);
             }
-            if let Some(place) = local.get(&hash) {
-                draft.pending.push((field, *place));
-                // Stands for the row until it is known whether that row makes a record.
-                return Some(InternalId(0));
+            if let Some(local) = local.get(&hash) {
+                draft.pending.push((field, local.0));
+                return Some(stand_in(local.1));
             }
             draft.problems.push(unknown(task, path, names.entity, names.by, &named.text));
             None
@@ -309,42 +329,149 @@ fn unknown(task: &Task<'_>, path: &str, entity: EntityIx, by: By, text: &str) ->
     Problem::new(path, Rule::UnknownReference, message).with_value(text)
 }
 
-fn check(task: &Task<'_>, draft: &mut Draft<'_>, field: FieldIx, named: &Named, names: &Names, record: &Record) {
+/// Tests the record that a reference names, and notes what it lends. `held` knows its fields, as
+/// far as they were asked for.
+fn check(
+    task: &Task<'_>,
+    draft: &mut Draft<'_>,
+    field: FieldIx,
+    text: &str,
+    held: impl Fn(FieldIx) -> Option<Value>,
+) {
     for (entity, check) in &task.parameters.reference_checks {
         if *entity != draft.entity.ix || check.field != field {
             continue;
         }
-        let held = names.fields.iter().position(|of| *of == check.of).map(|at| &record.values[at]);
-        let passes = match (&check.test, held) {
-            (Test::Is(value), Some(held)) => held == value,
-            (Test::IsNot(value), Some(held)) => held != value,
+        let passes = match (&check.test, held(check.of)) {
+            (Test::Is(value), Some(held)) => held == *value,
+            (Test::IsNot(value), Some(held)) => held != *value,
             (_, None) => true,
         };
         if !passes {
             let problem = Problem::new(&draft.entity.field(field).name, check.rule, &*check.message);
-            draft.problems.push(problem.with_value(&named.text));
+            draft.problems.push(problem.with_value(text));
         }
     }
     for (entity, rule) in &task.parameters.derived {
-        if *entity != draft.entity.ix || rule.from != field {
-            continue;
-        }
-        if let Some(at) = names.fields.iter().position(|of| *of == rule.of) {
-            draft.derived.push((rule.field, record.values[at].clone()));
+        if *entity == draft.entity.ix
+            && rule.from == field
+            && let Some(value) = held(rule.of)
+        {
+            draft.derived.push((rule.field, value));
         }
     }
 }
 
-/// Fills fields from referenced records where the row itself is silent.
-fn derive(draft: &mut Draft<'_>) {
+/// Fills fields from referenced records where the row itself is silent, and says which.
+fn derive(draft: &mut Draft<'_>) -> Vec<FieldIx> {
+    let mut filled = Vec::new();
     for (field, value) in std::mem::take(&mut draft.derived) {
         if value.is_null() {
             continue;
         }
         if let Err(at) = draft.values.binary_search_by_key(&field, |(ix, _)| *ix) {
             draft.values.insert(at, (field, value));
+            filled.push(field);
         }
     }
+    filled
+}
+
+/// Writes the ids of records that exist where references to rows of the chunk stand for them.
+pub(super) fn replace_known(drafts: &mut [Draft<'_>]) {
+    replace(drafts, |target| target.current.as_ref().map(|record| record.id));
+}
+
+/// Writes the records that references to rows of the chunk turned out to mean.
+pub(super) fn replace_pending(drafts: &mut [Draft<'_>]) {
+    replace(drafts, |target| target.placeholder.map(InternalId::placeholder));
+}
+
+fn replace(drafts: &mut [Draft<'_>], id_of: impl Fn(&Draft<'_>) -> Option<InternalId>) {
+    for place in 0..drafts.len() {
+        let targets = drafts[place].pending.iter().map(|(_, to)| &drafts[*to]);
+        let ids: Vec<(InternalId, InternalId)> =
+            targets.filter_map(|target| Some((stand_in(target.row.number), id_of(target)?))).collect();
+        if ids.is_empty() {
+            continue;
+        }
+        let mend = |id: &mut InternalId| {
+            if let Some((_, known)) = ids.iter().find(|(from, _)| from == id) {
+                *id = *known;
+            }
+        };
+        let mend = |value: &mut Value| match value {
+            Value::Reference(id) => mend(id),
+            Value::References(many) => many.iter_mut().for_each(mend),
+            _ => {}
+        };
+        let draft = &mut drafts[place];
+        draft.values.iter_mut().for_each(|(_, value)| mend(value));
+        draft.differing.iter_mut().for_each(|(_, _, after)| mend(after));
+        draft.claimed.iter_mut().flat_map(|(_, values)| values).for_each(mend);
+    }
+}
+
+/// Tests new rows of the chunk that others refer to, and fills what they lend.
+pub(super) fn borrow_pending(task: &Task<'_>, drafts: &mut [Draft<'_>]) {
+    if task.parameters.reference_checks.is_empty() && task.parameters.derived.is_empty() {
+        return;
+    }
+    for place in 0..drafts.len() {
+        for (field, to) in drafts[place].pending.clone() {
+            let target = &drafts[to];
+            if target.current.is_some() {
+                continue;
+            }
+            let text = target.row.code.clone().unwrap_or_default();
+            let values: Vec<(FieldIx, Value)> = fields_needed(task, drafts[place].entity.ix, field)
+                .map(|of| (of, new_value(target, of)))
+                .collect();
+            let held = |of: FieldIx| values.iter().find(|(ix, _)| *ix == of).map(|(_, value)| value.clone());
+            // What is lent may itself be a reference to a row of the chunk.
+            let waiting = target.pending.clone();
+            check(task, &mut drafts[place], field, &text, held);
+            let draft = &mut drafts[place];
+            let filled = derive(draft);
+            for (entity, rule) in &task.parameters.derived {
+                if *entity == draft.entity.ix && rule.from == field && filled.contains(&rule.field) {
+                    let also =
+                        waiting.iter().filter(|(of, _)| *of == rule.of).map(|(_, to)| (rule.field, *to));
+                    draft.pending.extend(also);
+                }
+            }
+        }
+    }
+}
+
+/// What a field will hold in the new record of a row.
+fn new_value(draft: &Draft<'_>, field: FieldIx) -> Value {
+    let default = || draft.entity.field(field).default.clone().filter(|_| draft.row.cell(field).is_none());
+    draft.value(field).cloned().or_else(default).unwrap_or(Value::Null)
+}
+
+/// Notes what new records lend to rows of later chunks.
+pub(super) fn lend(task: &Task<'_>, drafts: &[Draft<'_>], made: &mut Made) {
+    for draft in drafts.iter().filter(|draft| !draft.refused() && draft.makes_record()) {
+        let revived = draft.current.as_ref().map(|record| record.id);
+        let Some(id) = draft.placeholder.map(InternalId::placeholder).or(revived) else { continue };
+        let lent = lent(task, draft);
+        if !lent.is_empty() {
+            made.lent.insert(id, lent);
+        }
+    }
+}
+
+fn lent(task: &Task<'_>, draft: &Draft<'_>) -> Vec<(FieldIx, Value)> {
+    let leads_here = |entity: EntityIx, field: FieldIx| {
+        task.catalogue.entity(entity).field(field).kind.target() == Some(draft.entity.ix)
+    };
+    let checks = task.parameters.reference_checks.iter();
+    let checked =
+        checks.filter(|(entity, check)| leads_here(*entity, check.field)).map(|(_, check)| check.of);
+    let derived = task.parameters.derived.iter();
+    let derived = derived.filter(|(entity, rule)| leads_here(*entity, rule.from)).map(|(_, rule)| rule.of);
+    checked.chain(derived).map(|of| (of, draft.value(of).cloned().unwrap_or(Value::Null))).collect()
 }
 
 /// Decides references between rows of the chunk: they hold when the row meant is accepted.
@@ -360,7 +487,9 @@ pub(super) fn settle_pending(task: &Task<'_>, drafts: &mut [Draft<'_>]) {
             }
             let lost = draft.pending.iter().find(|(_, to)| {
                 let target = &drafts[*to];
-                target.refused() || !(target.makes_record() || target.current.is_some())
+                let stays = target.action != Action::Delete
+                    && target.current.as_ref().is_some_and(|record| record.state == State::Live);
+                target.refused() || !(target.makes_record() || stays)
             });
             if let Some((field, to)) = lost {
                 fallen.push((place, *field, *to));
@@ -379,13 +508,22 @@ pub(super) fn settle_pending(task: &Task<'_>, drafts: &mut [Draft<'_>]) {
                 _ => (By::Code, drafts[to].row.code.clone().unwrap_or_default()),
             };
             let problem = unknown(task, &path, entity, by, &text);
-            drafts[place].problems.push(problem.with_hint(format!("row {number} would add it, but is refused")));
+            let refused = drafts[to].refused();
+            let hint = format!(
+                "row {number} {}",
+                if refused { "would add it, but is refused" } else { "leaves it deleted" }
+            );
+            drafts[place].problems.push(problem.with_hint(hint));
         }
     }
 }
 
 /// Adds the nearest existing key to unknown references, where the misspelling is small.
-pub(super) fn hint<F: Finder + ?Sized>(task: &Task<'_>, finder: &mut F, drafts: &mut [Draft<'_>]) -> Result<(), F::Error> {
+pub(super) fn hint<F: Finder + ?Sized>(
+    task: &Task<'_>,
+    finder: &mut F,
+    drafts: &mut [Draft<'_>],
+) -> Result<(), F::Error> {
     /// Hints are a kindness: past this many in a chunk they would be a burden.
     const MOST: usize = 50;
     let mut asked: HashMap<(EntityIx, By, Box<str>), Option<Box<str>>> = HashMap::new();
@@ -397,10 +535,12 @@ pub(super) fn hint<F: Finder + ?Sized>(task: &Task<'_>, finder: &mut F, drafts: 
             let Some((field, described)) = draft.entity.find_field(&problem.field) else { continue };
             let Some(target) = described.kind.target() else { continue };
             let Some(text) = problem.value.clone() else { continue };
-            let by = match draft.row.cell(field) {
-                Some(Cell::Refer(named)) => named.by,
-                _ => By::Code,
+            let named = match draft.row.cell(field) {
+                Some(Cell::Refer(named)) => Some(named),
+                Some(Cell::ReferMany(many)) => many.iter().find(|named| named.text == text),
+                _ => None,
             };
+            let by = named.map_or(By::Code, |named| named.by);
             let company = match task.catalogue.entity(target).scope {
                 Scope::Shared => Company::SHARED,
                 Scope::Company => draft.row.company.unwrap_or(task.company),
@@ -411,31 +551,11 @@ pub(super) fn hint<F: Finder + ?Sized>(task: &Task<'_>, finder: &mut F, drafts: 
                     return Ok(());
                 }
                 let near = finder.neighbours(target, company, by, &text)?;
-                let best = near
-                    .into_iter()
-                    .map(|near| (distance(&text, &near), near))
-                    .filter(|(distance, near)| *distance <= 2 && *distance < near.chars().count())
-                    .min();
-                asked.insert(key.clone(), best.map(|(_, near)| near));
+                let best = nearest(&text, near.iter().map(|near| &**near).filter(|near| **near != *text));
+                asked.insert(key.clone(), best.map(Into::into));
             }
             problem.hint = asked[&key].as_ref().map(|near| format!("did you mean {near}?").into());
         }
     }
     Ok(())
-}
-
-/// Number of characters to add, drop or replace to get from one text to the other.
-fn distance(a: &str, b: &str) -> usize {
-    let b: Vec<char> = b.chars().take(100).collect();
-    let mut costs: Vec<usize> = (0..=b.len()).collect();
-    for (n, left) in a.chars().take(100).enumerate() {
-        let mut diagonal = costs[0];
-        costs[0] = n + 1;
-        for (m, right) in b.iter().enumerate() {
-            let replaced = diagonal + usize::from(left != *right);
-            diagonal = costs[m + 1];
-            costs[m + 1] = replaced.min(costs[m] + 1).min(diagonal + 1);
-        }
-    }
-    costs[b.len()]
 }

@@ -9,6 +9,7 @@ use crate::names::InternalId;
 use crate::row::State;
 use crate::value::Value;
 
+type Renames = Vec<(InternalId, Box<str>)>;
 type Group = (u16, EntityIx, Vec<FieldIx>);
 
 pub(super) struct Sets<'a> {
@@ -17,7 +18,7 @@ pub(super) struct Sets<'a> {
     insert_places: HashMap<Group, usize>,
     updates: Vec<UpdateSet>,
     update_places: HashMap<Group, usize>,
-    renames: Vec<(EntityIx, Vec<(InternalId, Box<str>)>)>,
+    renames: Vec<(EntityIx, Renames)>,
     marks: Vec<MarkSet>,
     removals: Vec<(EntityIx, Vec<InternalId>)>,
 }
@@ -51,16 +52,30 @@ impl<'a> Sets<'a> {
                     NewCode::Given(code) => code,
                     NewCode::Numbered | NewCode::Form(_) => Box::default(),
                 };
-                self.insert_set(level, entity, fields).rows.push(InsertRow { id, company, code, revision, values });
+                self.insert_set(level, entity, fields).rows.push(InsertRow {
+                    id,
+                    company,
+                    code,
+                    revision,
+                    values,
+                });
             }
-            ChangeKind::Revive { values, .. } => {
-                let mut all: Vec<(FieldIx, Value)> =
-                    self.settling.catalogue.entity(entity).fields().map(|(ix, _)| (ix, Value::Null)).collect();
+            ChangeKind::Revive { new_code, values, .. } => {
+                let mut all: Vec<(FieldIx, Value)> = self
+                    .settling
+                    .catalogue
+                    .entity(entity)
+                    .fields()
+                    .map(|(ix, _)| (ix, Value::Null))
+                    .collect();
                 for (field, value) in values {
                     all[usize::from(field.0)].1 = value;
                 }
                 self.update(entity, id, revision, all);
                 self.mark(entity, id, revision, State::Live);
+                if let Some(code) = new_code {
+                    slot(&mut self.renames, entity).push((id, code));
+                }
             }
             ChangeKind::Update { new_code, fields, .. } => {
                 let fields = fields.into_iter().map(|(field, _, after)| (field, after)).collect();
