@@ -20,6 +20,7 @@ use domain::query::Select;
 use domain::settle::{Head, Write};
 
 pub mod conformance;
+pub mod dump;
 mod entries;
 mod error;
 
@@ -132,7 +133,8 @@ pub trait Writer: Reader {
     /// Writes sets in order. A constraint that fires is [`Error::Constraint`]: the plan is wrong.
     fn write(&mut self, writes: Vec<Write>) -> Result<(), Error>;
 
-    /// Writes the head.
+    /// Writes seq, instant and counters of the head. A counter that the head does not name keeps
+    /// its value, and the version of the catalogue is [`Writer::put_overlay`]'s to change.
     fn put_head(&mut self, head: &Head) -> Result<(), Error>;
 
     /// Adds a page.
