@@ -5,6 +5,7 @@
 
 #![allow(clippy::print_stdout, reason = "a chore talks to whoever started it")]
 
+mod bench;
 mod ci;
 mod process;
 mod readme;
@@ -22,6 +23,7 @@ struct Command {
 
 /// All chores. A new one is a module beside this file and its line here.
 const COMMANDS: &[Command] = &[
+    Command { name: "bench", help: "measures the server against the floor", run: bench::command },
     Command { name: "ci", help: "all that machines check", run: ci::command },
     Command { name: "readme", help: "runs the README's marked commands", run: readme::command },
     Command { name: "test", help: "runs all tests; arguments go to cargo test", run: tests::command },
