@@ -54,9 +54,12 @@ pub(crate) fn work(asks: &Receiver<Ask>, projects: &Projects, config: &Config) {
 fn checkpoint(project: &Project, config: &Config) -> Result<(), Error> {
     let conn = connect(&project.path, Purpose::Checkpoint, config)?;
     let (mut length, mut written) = move_log(&conn)?;
-    if length >= pages(config.restart_bytes) && written < length {
-        (length, written) = move_log(&conn)?;
-        project.log.huge.store(written < length, Ordering::Relaxed);
+    if length >= pages(config.restart_bytes) {
+        if written < length {
+            (length, written) = move_log(&conn)?;
+        }
+        // Even when all is written: the writer may be adding to it right now.
+        project.log.huge.store(true, Ordering::Relaxed);
     }
     // All of it written: the next commit begins the log anew.
     let all = length == written;

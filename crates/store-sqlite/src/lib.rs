@@ -154,7 +154,9 @@ impl Store for SqliteStore {
                     let (project, config) = (Arc::clone(&project), Arc::clone(&self.config));
                     let checkpoints = self.checkpoints.clone();
                     start("store-write", move || {
-                        last.map(join);
+                        if let Some(last) = last {
+                            join(last);
+                        }
                         writer::work(&project, &config, &checkpoints);
                     })
                 });

@@ -364,7 +364,7 @@ fn json_list(values: &[Value]) -> Option<String> {
 fn company_index_helps(entity: &Entity, wanted: &Select) -> bool {
     let mut bounded = Vec::new();
     if let Some(filter) = &wanted.filter {
-        bounded_columns(filter, &mut bounded);
+        bounded_columns(entity, filter, &mut bounded);
     }
     let leads_key = |field: FieldIx| {
         entity.keys.iter().any(|key| key.fields.first().is_some_and(|(first, null)| *first == field && !null))
@@ -386,15 +386,14 @@ fn company_index_helps(entity: &Entity, wanted: &Select) -> bool {
 }
 
 /// Columns that every record of the answer has within bounds an index can use.
-fn bounded_columns(condition: &Condition, into: &mut Vec<Column>) {
+fn bounded_columns(entity: &Entity, condition: &Condition, into: &mut Vec<Column>) {
+    // A prefix in folded form is looked for in another column, which has no index.
+    let folded = |column: &Column| matches!(column, Column::Field(field) if entity.field(*field).search);
     match condition {
-        Condition::And(parts) => parts.iter().for_each(|part| bounded_columns(part, into)),
-        Condition::Compare(column, comparison, _)
-            if !matches!(comparison, Comparison::Ne | Comparison::Contains) =>
-        {
-            into.push(*column);
-        }
-        Condition::In(column, _) => into.push(*column),
+        Condition::And(parts) => parts.iter().for_each(|part| bounded_columns(entity, part, into)),
+        Condition::Compare(_, Comparison::Ne | Comparison::Contains, _) => {}
+        Condition::Compare(column, Comparison::StartsWith, _) if folded(column) => {}
+        Condition::Compare(column, ..) | Condition::In(column, _) => into.push(*column),
         _ => {}
     }
 }

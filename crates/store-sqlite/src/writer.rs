@@ -16,6 +16,9 @@ use crate::session::Session;
 /// At most so many turns share a commit.
 const GROUP: usize = 16;
 
+/// A turn that ran, and what came of it before the commit.
+type Ran = (Box<dyn Turn>, Result<(), Error>);
+
 /// Sees to the turns of a project until none came for a while.
 pub(crate) fn work(project: &Arc<Project>, config: &Config, checkpoints: &Sender<checkpoint::Ask>) {
     let mut open: Option<Session> = None;
@@ -68,7 +71,7 @@ fn run_group(project: &Project, session: &mut Session, first: Box<dyn Turn>) -> 
         return session.roll_back().is_ok();
     }
     let before = Arc::clone(&session.catalogue);
-    let mut ran: Vec<(Box<dyn Turn>, Result<(), Error>)> = Vec::new();
+    let mut ran: Vec<Ran> = Vec::new();
     let mut next = Some(first);
     while let Some(mut turn) = next {
         let small = turn.is_small();
@@ -102,7 +105,7 @@ fn run_group(project: &Project, session: &mut Session, first: Box<dyn Turn>) -> 
 }
 
 /// Commits what succeeded: `false` when nothing did and nothing is kept.
-fn end_group(session: &mut Session, ran: &[(Box<dyn Turn>, Result<(), Error>)]) -> Result<bool, Error> {
+fn end_group(session: &mut Session, ran: &[Ran]) -> Result<bool, Error> {
     if session.broken || session.conn.is_autocommit() {
         // SQLite ends a transaction by itself when it can no longer write at all.
         let cause = ran.iter().find_map(|(_, result)| result.as_ref().err());

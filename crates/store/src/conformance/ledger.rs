@@ -95,9 +95,9 @@ fn refused(batch: &str, row: u64, instant: i64, key: &str) -> RefusedRow {
     RefusedRow {
         batch: BatchId(batch.into()),
         row,
-        line: (row % 2 == 0).then_some(row + 1),
+        line: row.is_multiple_of(2).then_some(row + 1),
         entity: "event".to_owned(),
-        id: (row % 2 == 0).then(|| key.to_owned()),
+        id: row.is_multiple_of(2).then(|| key.to_owned()),
         instant,
         hashes: domain::keys::page_hash(key).to_le_bytes().to_vec(),
         received: format!("{{\"id\":\"{key}\"}}"),

@@ -68,12 +68,10 @@ pub fn a_large_turn_that_fails_changes_nothing(store: &dyn Store) {
     assert_eq!(documents(store, &project), ["b"]);
 }
 
+type Job = Box<dyn FnOnce(&mut dyn Writer) -> Result<(), Error> + Send>;
+
 /// Holds the project's turn until `turns` wait behind it, then lets them go; gives their results.
-fn together(
-    store: &dyn Store,
-    project: &ProjectCode,
-    turns: Vec<Box<dyn FnOnce(&mut dyn Writer) -> Result<(), Error> + Send>>,
-) -> Vec<Result<(), Error>> {
+fn together(store: &dyn Store, project: &ProjectCode, turns: Vec<Job>) -> Vec<Result<(), Error>> {
     let (go, gone) = channel::<()>();
     let (first_tell, first_told) = channel();
     store.write(
