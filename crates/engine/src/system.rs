@@ -18,6 +18,7 @@ impl Clock for SystemClock {
 pub struct SystemChance;
 
 impl Chance for SystemChance {
+    #[expect(clippy::disallowed_methods, reason = "this is the one place that asks the machine")]
     fn bits(&self) -> u128 {
         let mut bytes = [0; 16];
         // Without chance no token is safe: better to stop than to go on with zeros.

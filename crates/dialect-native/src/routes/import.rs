@@ -5,7 +5,7 @@ use std::sync::Arc;
 use axum::extract::{Request, State};
 use axum::http::StatusCode;
 use axum::response::Response;
-use dialect::rows::{CsvRows, Detected, Form, JsonRows, NdjsonRows, RowShape};
+use dialect::rows::{CsvRows, Detected, Form, JsonRows, MapFile, NdjsonRows, RowShape};
 use dialect::{Media, Received};
 use domain::batch::{Commit, Report};
 use domain::catalogue::{Catalogue, EntityIx};
@@ -25,6 +25,9 @@ use crate::wire;
 /// Parameters of every call that brings a batch.
 pub const KNOWN: [&str; 4] = ["mode", "commit", "match", "dry_run"];
 
+/// Parameters of an import, which a file may need to have its columns explained.
+const KNOWN_HERE: [&str; 5] = ["mode", "commit", "match", "dry_run", "map"];
+
 /// Takes rows of one entity: a JSON array, NDJSON or CSV.
 ///
 /// The answer tells what became of every row: `counts` add up, `refusals` name position, field,
@@ -41,6 +44,7 @@ pub const KNOWN: [&str; 4] = ["mode", "commit", "match", "dry_run"];
         ("commit" = Option<String>, Query, description = "`together` or `alone`; `alone` where absent."),
         ("match" = Option<String>, Query, description = "Unique keys that find the record of a row, tried in order; `code` where absent.", example = "number,code"),
         ("dry_run" = Option<bool>, Query, description = "Answer as if, with `differences`; store nothing."),
+        ("map" = Option<String>, Query, description = "For CSV: a map file, in TOML, that says what the columns are."),
         ("Idempotency-Key" = Option<String>, Header, description = "Makes a repetition of the call answer as the first did."),
         ("Content-Encoding" = Option<String>, Header, description = "`gzip` or `zstd`."),
     ),
@@ -64,15 +68,20 @@ pub async fn create(
         return Err(Fault::method_not_allowed());
     }
     let subject = Subject::find(&door, &caller, &entity).await?;
-    let asked = asked_of(&request)?;
+    let asked = translate::Asked::read(request.uri().query(), &KNOWN_HERE, &[])?;
     let parameters = translate::parameters(&asked, &subject.catalogue, &[subject.entity.ix], Commit::Alone)?;
+    let map_text = asked.text("map").unwrap_or_default();
+    let map = asked.text("map").map(MapFile::parse).transpose()?;
     let (parts, received) = receive(&door, request, u64::MAX).await?;
-    let text = translate::parameters_text(&parameters, media_name(&received.media)?);
+    let text = translate::parameters_text(&parameters, media_name(&received.media)?) + map_text;
+    if map.is_some() && received.media != Media::Csv {
+        return Err(asked.wrong("map", "a map file", "left out: only CSV has columns to explain"));
+    }
     let idempotency =
         dialect::idempotency(&parts.headers, &parts.method, path(&parts), &text, &received.hash)?;
     let lenient = received.media == Media::Csv;
     let shape = shape(&subject.project, &subject.catalogue, subject.entity.ix, lenient);
-    let Opened { rows, columns, csv } = blocking(move || open(received, shape)).await??;
+    let Opened { rows, columns, csv } = blocking(move || open(received, shape, map.as_ref())).await??;
     let commit = parameters.commit;
     let operation = format!("import {}", subject.entity.name);
     let memo = String::new();
@@ -102,11 +111,11 @@ struct Opened {
     csv: Option<Detected>,
 }
 
-fn open(received: Received, shape: RowShape) -> Result<Opened, Error> {
+fn open(received: Received, shape: RowShape, map: Option<&MapFile>) -> Result<Opened, Error> {
     let Received { body, media, charset, .. } = received;
     let rows: Box<dyn Rows> = match media {
         Media::Csv => {
-            let rows = CsvRows::open(body, shape, None, charset.as_deref())?;
+            let rows = CsvRows::open(body, shape, map, charset.as_deref())?;
             let (columns, csv) = (rows.columns().to_vec(), Some(rows.detected().clone()));
             return Ok(Opened { rows: Box::new(rows), columns, csv });
         }

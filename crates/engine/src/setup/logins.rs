@@ -262,15 +262,12 @@ impl Context<'_> {
                  and an entity or `*`"
             ));
         }
-        for right in rights {
-            match right.split_once(':') {
-                Some((verb, thing)) if verb != "manage" && verb != "*" => {
-                    if self.catalogue.find(thing).is_none() && !OTHER_THINGS.contains(&thing) {
-                        problems.push(format!("{what}: right `{right}` names no entity of the catalogue"));
-                    }
-                }
-                _ => {}
-            }
+        let names_thing = |right: &&String| match right.split_once(':') {
+            Some(("manage" | "*", _)) | None => true,
+            Some((_, thing)) => self.catalogue.find(thing).is_some() || OTHER_THINGS.contains(&thing),
+        };
+        for right in rights.iter().filter(|right| !names_thing(right)) {
+            problems.push(format!("{what}: right `{right}` names no entity of the catalogue"));
         }
         if let Some(company) = company {
             let companies = &self.settings.companies;
