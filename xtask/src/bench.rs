@@ -9,7 +9,7 @@ use crate::process::workspace_root;
 /// Builds both and runs the bench with the arguments given.
 pub fn command(arguments: &[String]) -> Result<ExitCode> {
     let root = &workspace_root();
-    for package in ["comptoir", "bench"] {
+    for package in ["cli", "bench"] {
         let built = Command::new("cargo")
             .args(["build", "--release", "--package", package])
             .current_dir(root)
