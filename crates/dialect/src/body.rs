@@ -1,4 +1,4 @@
-//! Bodies: received whole, decoded, counted and hashed before anything is read from them.
+//! Bodies: received whole, decoded and counted before anything is read from them.
 //!
 //! A slow sender holds no thread: frames are gathered by the runtime, and handed in batches to the
 //! threads that may block, where decoders and files are.
@@ -100,8 +100,8 @@ impl SpooledFile {
 pub struct Received {
     /// The decoded body.
     pub body: Body,
-    /// SHA-256 of the decoded body.
-    pub hash: [u8; 32],
+    /// SHA-256 of the decoded body; only where the call brings an idempotency key.
+    pub hash: Option<[u8; 32]>,
     /// Bytes of the decoded body.
     pub length: u64,
     /// What the content type says it is.
@@ -204,11 +204,12 @@ pub async fn receive(
     if coding == Coding::Identity && announced(headers).is_some_and(|length| length > limit) {
         return Err(BodyFault::TooLarge { limit });
     }
+    let expected = announced(headers).filter(|_| coding == Coding::Identity).unwrap_or(0);
     let sink = Sink {
-        kept: Vec::new(),
+        kept: Vec::with_capacity(expected.min(config.memory_body as u64) as usize),
         file: None,
         length: 0,
-        hash: Sha256::new(),
+        hash: headers.contains_key(crate::idempotency::HEADER).then(Sha256::new),
         limit,
         in_memory: config.memory_body,
         folder: config.spool.clone(),
@@ -235,7 +236,7 @@ pub async fn receive(
         false => blocking(decoder, gathered.freeze(), Decoder::finish).await?,
     };
     let length = sink.length;
-    let hash = sink.hash.clone().finalize().into();
+    let hash = sink.hash.clone().map(|hash| hash.finalize().into());
     Ok(Received { body: sink.into_body(), hash, length, media, charset })
 }
 
@@ -405,7 +406,7 @@ struct Sink {
     kept: Vec<u8>,
     file: Option<File>,
     length: u64,
-    hash: Sha256,
+    hash: Option<Sha256>,
     limit: u64,
     in_memory: usize,
     folder: PathBuf,
@@ -417,7 +418,9 @@ impl Sink {
         if self.length > self.limit {
             return Err(BodyFault::TooLarge { limit: self.limit });
         }
-        self.hash.update(bytes);
+        if let Some(hash) = &mut self.hash {
+            hash.update(bytes);
+        }
         if self.file.is_none() && self.kept.len() + bytes.len() > self.in_memory {
             let mut file = tempfile::tempfile_in(&self.folder).map_err(BodyFault::Spool)?;
             file.write_all(&self.kept).map_err(BodyFault::Spool)?;

@@ -4,6 +4,9 @@ use engine::Idempotency;
 use http::{HeaderMap, Method};
 use sha2::{Digest, Sha256};
 
+/// The header by which a caller says it.
+pub(crate) const HEADER: &str = "idempotency-key";
+
 /// The header `Idempotency-Key` is no key.
 #[derive(Debug, thiserror::Error)]
 #[error("the header Idempotency-Key must come once and hold 1 to 255 visible ASCII characters")]
@@ -24,15 +27,15 @@ impl From<BadKey> for engine::Error {
 
 /// The key that the header `Idempotency-Key` gives, with the hash of what it stands for: method,
 /// path, `parameters` (whatever changes what the call means, in a fixed order) and the hash of the
-/// decoded body. `None` when there is no such header.
+/// decoded body, which is there where the header is. `None` when there is no such header.
 pub fn idempotency(
     headers: &HeaderMap,
     method: &Method,
     path: &str,
     parameters: &str,
-    body: &[u8; 32],
+    body: Option<&[u8; 32]>,
 ) -> Result<Option<Idempotency>, BadKey> {
-    let mut values = headers.get_all("idempotency-key").iter();
+    let mut values = headers.get_all(HEADER).iter();
     let Some(value) = values.next() else { return Ok(None) };
     let good = (1..=255).contains(&value.len()) && value.as_bytes().iter().all(u8::is_ascii_graphic);
     if !good || values.next().is_some() {
@@ -45,7 +48,7 @@ pub fn idempotency(
         hash.update((part.len() as u64).to_be_bytes());
         hash.update(part.as_bytes());
     }
-    hash.update(body);
+    hash.update(body.unwrap_or(&[0; 32]));
     Ok(Some(Idempotency { key, hash: hash.finalize().into() }))
 }
 
@@ -58,7 +61,7 @@ mod tests {
     fn of(key: &[u8], path: &str) -> Result<Option<Idempotency>, BadKey> {
         let mut headers = HeaderMap::new();
         headers.insert("idempotency-key", HeaderValue::from_bytes(key).unwrap());
-        idempotency(&headers, &Method::POST, path, "mode=upsert", &[7; 32])
+        idempotency(&headers, &Method::POST, path, "mode=upsert", Some(&[7; 32]))
     }
 
     #[test]
@@ -76,6 +79,6 @@ mod tests {
         assert!(of("\u{e9}".as_bytes(), "/a").is_err());
         assert!(of(&[b'x'; 256], "/a").is_err());
         assert!(of(&[b'x'; 255], "/a").is_ok());
-        assert!(idempotency(&HeaderMap::new(), &Method::POST, "/a", "", &[0; 32]).unwrap().is_none());
+        assert!(idempotency(&HeaderMap::new(), &Method::POST, "/a", "", None).unwrap().is_none());
     }
 }

@@ -8,6 +8,7 @@
 
 use std::path::PathBuf;
 
+use domain::Kind;
 use engine::Engine;
 
 pub mod body;
@@ -31,6 +32,11 @@ pub trait Dialect: Send + Sync {
 
     /// Its routes, as they are below the prefix.
     fn routes(&self, engine: Engine, config: &Config) -> axum::Router;
+
+    /// What a caller is told whom the house answers in the door's place: `Unavailable` when the
+    /// server is stopping, `Internal` when an answer ended in a bug. `detail` is safe to show to a
+    /// stranger.
+    fn fault(&self, kind: Kind, detail: &str) -> axum::response::Response;
 }
 
 /// Settings that all doors share.

@@ -75,11 +75,14 @@ fn run_group(project: &Project, session: &mut Session, first: Box<dyn Turn>) -> 
     let mut next = Some(first);
     while let Some(mut turn) = next {
         let small = turn.is_small();
-        let result = if small { run_small(session, &mut *turn) } else { run_turn(session, &mut *turn) };
-        let failed_large = !small && result.is_err();
+        // The first turn needs no savepoint: if it fails there is nothing else to keep, and a
+        // savepoint has SQLite copy every page before its first change.
+        let first = ran.is_empty();
+        let result = if first { run_turn(session, &mut *turn) } else { run_small(session, &mut *turn) };
+        let failed_first = first && result.is_err();
         ran.push((turn, result));
         let over =
-            failed_large || !small || ran.len() == GROUP || session.broken || session.conn.is_autocommit();
+            failed_first || !small || ran.len() == GROUP || session.broken || session.conn.is_autocommit();
         next = if over { None } else { project.next_small_turn() };
     }
     let end = end_group(session, &ran);

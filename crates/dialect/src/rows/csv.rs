@@ -290,11 +290,13 @@ fn columns_of(names: &[String], shape: &RowShape, map: &MapFile) -> Result<Vec<C
             },
         };
         let ix = field_of(target);
-        let twice = columns.iter().any(|column| match (ix, field_of(column.target)) {
+        // Columns that count for nothing may be as many as a stranger likes.
+        let counts = !matches!(target, Target::Ignore | Target::ReadOnly);
+        let is_same = |column: &Column| match (ix, field_of(column.target)) {
             (Some(a), Some(b)) => a == b,
-            _ => target == column.target && !matches!(target, Target::Ignore | Target::ReadOnly),
-        });
-        if twice {
+            _ => target == column.target,
+        };
+        if counts && columns.iter().any(is_same) {
             return Err(Error::Invalid(format!(
                 "two columns of the file are {field}; leave one out, or map it to \"\""
             )));
