@@ -83,3 +83,6 @@ pub const MASK: &str = "***";
 ///
 /// Source: crmcom §3.2.
 pub const SECRETS: [&str; 4] = ["token", "authentication_code", "pass_code", "one_time_password"];
+
+/// When who sent too many wrong passwords may try again, in seconds.
+pub const TRIES_RETRY_AFTER_S: u32 = 60;

@@ -100,6 +100,12 @@ impl Fault {
         Fault::new(Code::InvalidLogin, "The login failed.")
     }
 
+    /// What the house says in our place.
+    pub fn of_the_house(kind: ErrorKind, detail: &str) -> Self {
+        let status = if kind == ErrorKind::Unavailable { 503 } else { 500 };
+        Fault::new(Code::General, sentence_of(detail)).with_status(status)
+    }
+
     pub fn unreadable() -> Self {
         Fault::new(Code::InvalidRequest, "The body must be one JSON object.")
     }
@@ -124,7 +130,11 @@ impl From<Error> for Fault {
                 retry_after_s: matches!(error, Error::KeyInUse).then_some(2),
                 ..Fault::new(Code::NotAllowed, sentence(&error)).with_status(409)
             },
-            ErrorKind::Busy | ErrorKind::Unavailable => {
+            ErrorKind::Busy => Fault {
+                retry_after_s: Some(decisions::TRIES_RETRY_AFTER_S),
+                ..Fault::new(Code::General, sentence(&error)).with_status(429)
+            },
+            ErrorKind::Unavailable => {
                 tracing::warn!(error = &error as &dyn std::error::Error, "a call was not answered");
                 Fault {
                     retry_after_s: Some(2),

@@ -6,7 +6,9 @@
 
 use std::sync::Arc;
 
+use axum::response::{IntoResponse as _, Response};
 use dialect::{Config, Dialect};
+use domain::Kind;
 use engine::Engine;
 
 mod caller;
@@ -48,5 +50,9 @@ impl Dialect for Crmcom {
             // The file is compiled in and a test reads it.
             Err(error) => unreachable!("{error}"),
         }
+    }
+
+    fn fault(&self, kind: Kind, detail: &str) -> Response {
+        fault::Fault::of_the_house(kind, detail).into_response()
     }
 }

@@ -143,7 +143,8 @@ impl Body {
     /// The whole body.
     async fn receive(door: &Door, request: Request) -> Result<Self, Fault> {
         let (parts, body) = request.into_parts();
-        let received = dialect::receive(&parts.headers, body, MOST_BODY_BYTES, &door.config).await?;
+        let most = MOST_BODY_BYTES.min(door.config.max_body);
+        let received = dialect::receive(&parts.headers, body, most, &door.config).await?;
         Ok(Body { headers: parts.headers, bytes: received.body.bytes()? })
     }
 
@@ -165,7 +166,7 @@ impl Body {
     /// The idempotency key of the call.
     fn idempotency(&self, operation: &str, hash: Option<[u8; 32]>) -> Result<Option<Idempotency>, Fault> {
         let Some(hash) = hash else { return Ok(None) };
-        Ok(dialect::idempotency(&self.headers, &Method::POST, operation, "", &hash)?)
+        Ok(dialect::idempotency(&self.headers, &Method::POST, operation, "", Some(&hash))?)
     }
 }
 
@@ -228,6 +229,7 @@ impl Work {
             caller: &self.caller,
             catalogue: &self.catalogue,
             tries: &self.door.tries,
+            written: None,
         }
     }
 }

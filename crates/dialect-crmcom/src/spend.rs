@@ -26,7 +26,7 @@ pub(crate) async fn one_time_password(
         wanted: Wanted::Ids(vec![token]),
         fields: Vec::new(),
     };
-    let found = engine.find(caller, vec![find]).await?.pop().unwrap_or_default();
+    let found = engine.find_for_write(caller, entity.ix, vec![find]).await?.pop().unwrap_or_default();
     let Some(hit) = found.into_iter().next() else { return Ok(false) };
     let mut row = Row::new(1, entity.ix);
     row.code = Some(hit.record.code);

@@ -31,3 +31,6 @@ pub const SMALL_BODY: u64 = 16 << 20;
 
 /// Most reference fields that one call expands.
 pub const MOST_EXPANDED: usize = 8;
+
+/// Most refusals that travel in an answer.
+pub const MOST_REFUSALS: usize = 1_000;

@@ -65,7 +65,8 @@ fn of_rule(rule: Rule) -> (StatusCode, &'static str) {
 const REFUSED: &str = "The record breaks rules";
 
 impl Fault {
-    fn new(kind: Kind, detail: impl Into<String>) -> Self {
+    /// The fault of a kind of error.
+    pub fn new(kind: Kind, detail: impl Into<String>) -> Self {
         let (status, name, title) = of_kind(kind);
         let retry_after_s = match kind {
             Kind::Busy | Kind::Unavailable => Some(decisions::RETRY_AFTER_S),
@@ -187,6 +188,17 @@ impl From<engine::Error> for Fault {
                 Fault { name: "key_in_use", retry_after_s: Some(decisions::RETRY_AFTER_S), ..fault }
             }
             engine::Error::KeyConflict => Fault { name: "key_conflict", ..fault },
+            engine::Error::CannotResume { .. } => Fault { name: "cannot_resume", ..fault },
+            engine::Error::Forgotten { .. } => Fault {
+                status: StatusCode::GONE,
+                name: "forgotten",
+                title: "The changes are no longer kept",
+                ..fault
+            },
+            engine::Error::Busy => Fault { name: "busy", title: "Too much is going on", ..fault },
+            engine::Error::TooManyTries => {
+                Fault { name: "too_many_tries", title: "Too many wrong passwords", ..fault }
+            }
             _ => fault,
         }
     }

@@ -4,7 +4,9 @@
 //! is refused by name, and that every error is a problem document. It refuses to know the store,
 //! SQL and other vendors.
 
+use axum::response::{IntoResponse as _, Response};
 use dialect::{Config, Dialect};
+use domain::Kind;
 use engine::Engine;
 
 mod caller;
@@ -34,5 +36,9 @@ impl Dialect for Native {
 
     fn routes(&self, engine: Engine, config: &Config) -> axum::Router {
         routes::router(engine, config)
+    }
+
+    fn fault(&self, kind: Kind, detail: &str) -> Response {
+        fault::Fault::new(kind, detail).into_response()
     }
 }

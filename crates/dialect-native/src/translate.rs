@@ -201,13 +201,14 @@ pub fn batch_answer(
     csv: Option<&Detected>,
 ) -> wire::BatchAnswer {
     let differences = report.dry_run.then(|| differences(&report.differences, catalogue, codes, zone));
+    let refusals = report.refusals.into_iter().take(decisions::MOST_REFUSALS);
     wire::BatchAnswer {
         batch: report.batch.map(|batch| batch.to_string()),
         dry_run: report.dry_run,
         commit,
         counts: report.counts.into(),
         effects: wire::EffectsAnswer::of(&report.effects),
-        refusals: report.refusals.into_iter().map(wire::RefusalAnswer::from).collect(),
+        refusals: refusals.map(wire::RefusalAnswer::from).collect(),
         differences: differences.map(raw),
         csv: csv.map(csv_answer),
         statistics: report.statistics.into(),
@@ -326,6 +327,10 @@ fn change_members(change: &Change, codes: &Codes, zone: &TimeZone, into: &mut Ve
     records::number(change.id.0, into);
     member("code", into);
     print::text_json(&change.code, into);
+    if let Some(before) = &change.code_before {
+        member("code_before", into);
+        print::text_json(before, into);
+    }
     member("operation", into);
     print::text_json(change.operation.name(), into);
     member("changed", into);

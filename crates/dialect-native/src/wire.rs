@@ -498,6 +498,9 @@ pub struct ChangeAnswer {
     pub id: i64,
     /// Its code afterwards.
     pub code: String,
+    /// Its code before, where that changed.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub code_before: Option<String>,
     /// `added`, `updated` or `deleted`.
     pub operation: String,
     /// Fields with their values before and after.

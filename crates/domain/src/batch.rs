@@ -103,6 +103,8 @@ pub struct Derived {
 }
 
 /// Children that go when a batch names their parent and not them.
+///
+/// Who is named is known of the batch as a whole, so such a batch is planned in one piece.
 #[derive(Debug, Clone, Copy)]
 pub struct NotNamed {
     /// The child entity.
@@ -365,7 +367,8 @@ pub struct Report {
     pub counts: Counts,
     /// Effects.
     pub effects: Effects,
-    /// Refusals in row order, at most [`Report::REFUSALS`] of them.
+    /// Refusals in row order, up to [`Report::PROBLEMS`] of each row: of all refused rows where the
+    /// batch has at most [`Report::ROWS`] rows, else of the first [`Report::REFUSALS`] refused ones.
     pub refusals: Vec<Refusal>,
     /// Rows in order; complete for batches of at most [`Report::ROWS`] rows, else empty.
     pub rows: Vec<RowReport>,
@@ -373,13 +376,17 @@ pub struct Report {
     pub differences: Vec<Difference>,
     /// True when the answer repeats that of an earlier call with the same idempotency key.
     pub replayed: bool,
+    /// True when the ledger no longer keeps all of the rows that a repeated answer should tell of.
+    pub forgotten: bool,
     /// What it cost.
     pub statistics: Statistics,
 }
 
 impl Report {
-    /// Most refusals that travel in an answer.
+    /// Most refused rows of a large batch that travel in the report.
     pub const REFUSALS: usize = 1_000;
+    /// Most problems of one row that travel in the report.
+    pub const PROBLEMS: usize = 20;
     /// Largest batch whose rows travel in the report.
     pub const ROWS: u64 = 2_000;
 }

@@ -186,7 +186,9 @@ impl Memory {
         let catalogue = self.catalogue.clone();
         let mut head = self.head.clone();
         let instant = head.tick(1_000);
-        let settling = Settling { catalogue: &catalogue, secret: SECRET, instant, export_mark: Some(1) };
+        let given = crate::settle::Given::default();
+        let (secret, export_mark) = (SECRET, Some(1));
+        let settling = Settling { catalogue: &catalogue, secret, instant, export_mark, given: &given };
         let Ok(settled) = settle(&settling, self, &mut head, ids, plan);
         self.head = head;
         for write in &settled.writes {

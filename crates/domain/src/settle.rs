@@ -1,9 +1,9 @@
 //! Settling: in the write turn, placeholders become ids, codes, numbers, revisions and instants.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet};
 
 use crate::batch::{CodeForm, Outcome, RowReport};
-use crate::catalogue::{Catalogue, Entity, EntityIx, FieldIx, KeyIx, Numbering};
+use crate::catalogue::{Catalogue, Entity, EntityIx, FieldIx, KeyIx};
 use crate::changes::{Change, ChangeKind, NewCode, Plan};
 use crate::find::{Find, Finder, Wanted};
 use crate::keys::{KeyHash, KeySecret};
@@ -138,6 +138,8 @@ pub struct Settling<'a> {
     pub instant: i64,
     /// See [`crate::batch::Parameters::export_mark`].
     pub export_mark: Option<u8>,
+    /// What the rows of other chunks of the same turn bring; empty when there are none.
+    pub given: &'a Given,
 }
 
 /// Settles one chunk. `ids` maps the placeholders of the batch to internal ids and grows with it.
@@ -148,7 +150,10 @@ pub fn settle<F: Finder + ?Sized>(
     ids: &mut Vec<InternalId>,
     mut plan: Plan,
 ) -> Result<Settled, F::Error> {
-    let given = note_given_numbers(settling.catalogue, head, &plan.changes);
+    let given = Given::by(settling.catalogue, &plan.changes);
+    given.raise(settling.catalogue, head);
+    settling.given.raise(settling.catalogue, head);
+    let given = [settling.given, &given];
     assign_ids(settling, finder, head, ids, &given, &mut plan.changes)?;
     assign_numbers(settling, finder, head, &given, &mut plan.changes)?;
     let mut settled = Settled::default();
@@ -318,74 +323,12 @@ fn counter_name(kind: &str, entity: &Entity, field: Option<FieldIx>) -> String {
     }
 }
 
-/// The number that a text is under a rule; `None` when the rule would never print that text.
-fn number_in(rule: &Numbering, text: &str) -> Option<i64> {
-    let digits = text.strip_prefix(&*rule.prefix)?;
-    if digits.is_empty() || digits.len() > 18 || !digits.bytes().all(|b| b.is_ascii_digit()) {
-        return None;
-    }
-    let number: u64 = digits.parse().ok()?;
-    (rule.print(number) == text).then_some(number as i64)
-}
-
-/// Codes and numbers that the rows of a chunk bring: the store does not know them yet.
-type Given = HashSet<(EntityIx, Company, Option<FieldIx>, Box<str>)>;
-
-/// Remembers numbers that callers gave themselves, so that ours avoid them.
-fn note_given_numbers(catalogue: &Catalogue, head: &mut Head, changes: &[Change]) -> Given {
-    let mut given = Given::new();
-    let mut highest: HashMap<(EntityIx, Option<FieldIx>), i64> = HashMap::new();
-    let own_digits = Numbering { field: None, prefix: "".into(), digits: 0, next: 0 };
-    for change in changes {
-        let entity = catalogue.entity(change.entity);
-        let mut note = |field: Option<FieldIx>, text: &str| {
-            let rule = entity.numbering_of(field).unwrap_or(&own_digits);
-            if let Some(number) = number_in(rule, text) {
-                let slot = highest.entry((entity.ix, field)).or_insert(0);
-                *slot = number.max(*slot);
-                given.insert((entity.ix, change.company, field, text.into()));
-            }
-        };
-        let (code, values): (Option<&str>, Vec<(FieldIx, &Value)>) = match &change.kind {
-            ChangeKind::Insert { code, values, .. } => {
-                let code = match code {
-                    NewCode::Given(code) => Some(&**code),
-                    NewCode::Numbered | NewCode::Form(_) => None,
-                };
-                (code, values.iter().map(|(field, value)| (*field, value)).collect())
-            }
-            ChangeKind::Update { new_code, fields, .. } => {
-                (new_code.as_deref(), fields.iter().map(|(field, _, after)| (*field, after)).collect())
-            }
-            ChangeKind::Revive { new_code, values, .. } => {
-                (new_code.as_deref(), values.iter().map(|(field, value)| (*field, value)).collect())
-            }
-            ChangeKind::Mark { .. } | ChangeKind::Remove { .. } => continue,
-        };
-        if let Some(code) = code {
-            note(None, code);
-        }
-        for (field, value) in values {
-            if entity.numbering_of(Some(field)).is_some()
-                && let Some(text) = value.as_text()
-            {
-                note(Some(field), text);
-            }
-        }
-    }
-    for ((ix, field), number) in highest {
-        let highest = head.counter(&counter_name("given", catalogue.entity(ix), field));
-        *highest = number.max(*highest);
-    }
-    given
-}
-
 fn assign_ids<F: Finder + ?Sized>(
     settling: &Settling<'_>,
     finder: &mut F,
     head: &mut Head,
     ids: &mut Vec<InternalId>,
-    given: &Given,
+    given: &[&Given],
     changes: &mut [Change],
 ) -> Result<(), F::Error> {
     for change in changes.iter_mut() {
@@ -427,7 +370,7 @@ struct Series<'a> {
     /// The field; `None` for the code.
     field: Option<FieldIx>,
     by: By,
-    given: &'a Given,
+    given: &'a [&'a Given],
 }
 
 impl Series<'_> {
@@ -445,8 +388,9 @@ impl Series<'_> {
             let last = highest.min(next + width - 1);
             let texts: Vec<Box<str>> = (next..=last).map(|number| print(number).into()).collect();
             let taken = self.taken(finder, &texts)?;
-            let free = texts.into_iter().zip(taken).position(|(text, taken)| {
-                !taken && !self.given.contains(&(self.entity.ix, self.company, self.field, text))
+            let free = (next..=last).zip(taken).position(|(number, taken)| {
+                let holds = |given: &&Given| given.holds(self.entity.ix, self.company, self.field, number);
+                !taken && !self.given.iter().any(holds)
             });
             if let Some(free) = free {
                 return Ok(next + free as i64);
@@ -475,7 +419,7 @@ fn assign_numbers<F: Finder + ?Sized>(
     settling: &Settling<'_>,
     finder: &mut F,
     head: &mut Head,
-    given: &Given,
+    given: &[&Given],
     changes: &mut [Change],
 ) -> Result<(), F::Error> {
     for change in changes {
@@ -518,7 +462,10 @@ fn assign_numbers<F: Finder + ?Sized>(
     Ok(())
 }
 
+mod given;
 mod sets;
+
+pub use given::Given;
 use sets::Sets;
 
 #[cfg(test)]

@@ -49,6 +49,12 @@ impl Caller {
         format!("login:{}", self.login)
     }
 
+    /// True when the caller may read records of an entity: by right, and by the entity's switch.
+    pub fn may_read(&self, entity: &str) -> bool {
+        let open = self.project.catalogue().find(entity).is_none_or(|entity| entity.access.read);
+        open && self.rights.has("read", entity)
+    }
+
     /// Fails unless the caller has a right such as `read:customer` or `manage:logins`.
     pub fn require(&self, verb: &str, thing: &str) -> Result<(), Error> {
         if self.rights.has(verb, thing) {

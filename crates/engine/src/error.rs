@@ -45,8 +45,29 @@ pub enum Error {
     /// The turn did not come in time.
     #[error("the project is busy; repeat the call shortly")]
     Busy,
+    /// Too many wrong passwords for this login.
+    #[error("there were too many wrong passwords for this login; try again in a minute")]
+    TooManyTries,
+    /// The reader of the journal is further behind than the journal is kept.
+    #[error("changes are kept from {first} on only; take a fresh export and follow the changes behind it")]
+    Forgotten {
+        /// Seq of the oldest change that is kept.
+        first: u64,
+    },
+    /// A batch that stopped in the middle was cut into chunks that are no longer known.
+    #[error(
+        "the batch {batch} cannot go on: the project or the server has changed since; see its rows in the \
+         ledger and send the others with a new idempotency key"
+    )]
+    CannotResume {
+        /// The batch.
+        batch: BatchId,
+    },
     /// The batch stopped in the middle; what the ledger says of it stands.
-    #[error("the batch {batch} was interrupted; repeat the call with the same idempotency key to go on")]
+    #[error(
+        "the batch {batch} was interrupted, and what the ledger says of it stands; repeat the call with \
+         the same idempotency key to go on"
+    )]
     Interrupted {
         /// The batch.
         batch: BatchId,
@@ -71,8 +92,11 @@ impl Error {
             Error::NoProject(_) | Error::NoEntity(_) | Error::NotFound(_) => Kind::NotFound,
             Error::Invalid(_) => Kind::Invalid,
             Error::TooLarge(_) => Kind::TooLarge,
-            Error::KeyConflict | Error::KeyInUse => Kind::Conflict,
-            Error::Busy => Kind::Busy,
+            Error::KeyConflict | Error::KeyInUse | Error::Forgotten { .. } | Error::CannotResume { .. } => {
+                Kind::Conflict
+            }
+            Error::Busy => Kind::Unavailable,
+            Error::TooManyTries => Kind::Busy,
             Error::Interrupted { source, .. } => source.kind(),
             Error::Store(error) => error.kind(),
             Error::Internal(_) => Kind::Internal,

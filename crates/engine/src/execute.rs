@@ -3,23 +3,28 @@
 use std::sync::{Arc, Mutex};
 use std::time::Instant;
 
-use domain::batch::{Commit, Counts, Effects, Outcome, Parameters, Report, Statistics};
+use domain::batch::{Counts, Effects, Outcome, Parameters, Report, Statistics};
 use domain::catalogue::Catalogue;
 use domain::changes::Planned;
 use domain::keys::page_hash;
 use domain::names::{BatchId, Company};
-use domain::plan::{Made, Task};
-use domain::row::{Mode, Row};
+use domain::plan::{Made, Permits as _, Task};
+use domain::row::Mode;
+use serde::{Deserialize, Serialize};
 use store::{BatchEntry, BatchState, IdempotencyEntry, Reader, RefusedRow};
-use tokio::sync::oneshot;
+use tracing::Instrument as _;
 
 use crate::caller::{Caller, Permitted, Rights};
-use crate::idempotency::Found;
+use crate::idempotency::{Claim, Found};
 use crate::index::{Scan, Source};
 use crate::project::Project;
 use crate::rows::Rows;
-use crate::turn::{BatchTurn, ChunkPlan, Part, SharedSource, Standing, TurnOutcome};
+use crate::turn::{ChunkPlan, SharedSource, TurnOutcome};
 use crate::{Engine, Error, Inner};
+
+mod run;
+
+use run::Run;
 
 /// A batch that a door asks for.
 pub struct Call {
@@ -48,6 +53,27 @@ pub struct Idempotency {
     pub key: String,
     /// SHA-256 of decoded body, method, path and batch parameters.
     pub hash: [u8; 32],
+}
+
+/// How a batch was cut into chunks: whoever goes on with it must cut it alike. A document of kind
+/// [`CUT`] under the batch's id, for as long as the batch may have to go on.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Cut {
+    /// Most rows of a chunk.
+    pub rows: usize,
+    /// Most bytes of a chunk.
+    pub bytes: usize,
+    /// What came of it.
+    pub hash: String,
+}
+
+/// The kind of document that says how a batch was cut.
+pub(crate) const CUT: &str = "cut";
+
+/// A batch that goes on, and how it was cut.
+pub(crate) struct Resumed {
+    pub entry: BatchEntry,
+    pub cut: Option<Cut>,
 }
 
 /// What all chunks of a running batch share.
@@ -156,24 +182,41 @@ fn hashes_of(row: &Planned, received: &str) -> Vec<u8> {
 
 impl Engine {
     /// Does a batch. Broken rules are in the report; an error means that the call has none.
+    ///
+    /// A batch that began goes on to its end when nobody waits for it any more: the caller who comes
+    /// again with the same idempotency key gets its answer.
     pub async fn execute(&self, caller: &Caller, call: Call) -> Result<Report, Error> {
         let began = Instant::now();
         require_rights(caller, &call)?;
+        if call.parameters.dry_run {
+            return self.prepare(caller, call, None, began).await?.rehearse().await;
+        }
         let (claim, resumed) = match &call.idempotency {
-            Some(key) if !call.parameters.dry_run => match self.look_up_key(caller, key).await? {
+            Some(key) => match self.look_up_key(caller, key).await? {
                 Found::Done(report) => return Ok(*report),
                 Found::Fresh(claim) => (Some(claim), None),
-                Found::Resume(claim, entry) => (Some(claim), Some(*entry)),
+                Found::Resume(claim, resumed) => (Some(claim), Some(*resumed)),
             },
-            _ => (None, None),
+            None => (None, None),
         };
-        let mut run = self.prepare(caller, call, resumed, began).await?;
-        let report = match run.shared.parameters.commit {
-            _ if run.shared.parameters.dry_run => run.rehearse().await,
-            _ if run.refuses_whole() => run.refuse_for_shape().await,
-            Commit::Together => run.together().await,
-            Commit::Alone => run.alone().await,
-        };
+        let (engine, caller) = (self.clone(), caller.clone());
+        let batch = async move { engine.execute_claimed(&caller, call, claim, resumed, began).await };
+        match tokio::spawn(batch.in_current_span()).await {
+            Ok(report) => report,
+            Err(error) if error.is_cancelled() => Err(store::Error::Closed.into()),
+            Err(error) => Err(Error::Internal(error.into())),
+        }
+    }
+
+    async fn execute_claimed(
+        &self,
+        caller: &Caller,
+        call: Call,
+        claim: Option<Claim>,
+        resumed: Option<Resumed>,
+        began: Instant,
+    ) -> Result<Report, Error> {
+        let report = self.prepare(caller, call, resumed, began).await?.run().await;
         drop(claim);
         report
     }
@@ -182,12 +225,17 @@ impl Engine {
         &self,
         caller: &Caller,
         call: Call,
-        resumed: Option<BatchEntry>,
+        resumed: Option<Resumed>,
         began: Instant,
     ) -> Result<Run, Error> {
+        let (resumed, cut) = resumed.map_or((None, None), |resumed| (Some(resumed.entry), resumed.cut));
         let catalogue = caller.project.catalogue();
         let (engine, company, parameters, rows) =
             (self.inner.clone(), caller.company, call.parameters, call.rows);
+        let (chunk_rows, chunk_bytes) = match &cut {
+            Some(cut) => (cut.rows, cut.bytes),
+            None => (engine.config.chunk_rows, engine.config.chunk_bytes),
+        };
         let scanned = tokio::task::spawn_blocking(move || {
             let scan = Scan {
                 catalogue: &catalogue,
@@ -195,11 +243,21 @@ impl Engine {
                 company,
                 secret: engine.secret,
                 config: &engine.config,
+                chunk_rows,
+                chunk_bytes,
             };
             Source::scan(rows, &scan).map(|source| (source, parameters))
         });
         let (source, parameters) = scanned.await.map_err(|error| Error::Internal(error.into()))??;
         let total = source.scanned.total;
+        let cut_now = Cut { rows: chunk_rows, bytes: chunk_bytes, hash: source.scanned.cut() };
+        if let Some(entry) = &resumed
+            && cut.as_ref() != Some(&cut_now)
+        {
+            return Err(Error::CannotResume { batch: entry.id.clone() });
+        }
+        let several = source.chunks() > 1 && parameters.commit == domain::batch::Commit::Alone;
+        let cut = Some(cut_now).filter(|_| several && call.idempotency.is_some());
         let batch = resumed.as_ref().map_or_else(|| self.new_batch(), |entry| entry.id.clone());
         let entry = match resumed {
             // The rest is no longer skipped: it is being done.
@@ -254,9 +312,11 @@ impl Engine {
             shared,
             entry,
             key,
+            cut,
             began,
             statistics,
             report: Report::default(),
+            unsure: false,
             progress: call.progress,
         })
     }
@@ -278,336 +338,13 @@ fn require_rights(caller: &Caller, call: &Call) -> Result<(), Error> {
             caller.require(verbs[0], name)?;
         }
     }
+    // Children that go unnamed are no rows of the call: their right is asked for here.
+    let permits = Permitted(caller.rights.clone());
+    for scope in &call.parameters.not_named {
+        let child = catalogue.entity(scope.child);
+        if !permits.delete(child) {
+            return Err(Error::Forbidden { right: format!("delete:{}", child.name) });
+        }
+    }
     Ok(())
-}
-
-/// A batch under way.
-struct Run {
-    engine: Engine,
-    shared: Arc<Shared>,
-    entry: BatchEntry,
-    key: Option<IdempotencyEntry>,
-    began: Instant,
-    statistics: Statistics,
-    report: Report,
-    progress: Option<Box<dyn Fn(u64) + Send + Sync>>,
-}
-
-/// Plans of this many chunks may wait in memory for their common turn.
-const PLANS_IN_MEMORY: u32 = 16;
-
-impl Run {
-    fn refuses_whole(&self) -> bool {
-        self.shared.parameters.shape_faults_refuse_batch && self.shared.lock_source().scanned.shape_fault
-    }
-
-    fn keep_rows(&self) -> bool {
-        self.shared.total <= Report::ROWS
-    }
-
-    /// Plans a chunk on a view of its own.
-    async fn plan(&mut self, chunk: u32, made: Made) -> Result<(ChunkPlan, Made), Error> {
-        let shared = self.shared.clone();
-        let job = move |reader: &mut dyn Reader| {
-            let began = Instant::now();
-            let mut made = made;
-            let planned = shared.plan(reader, chunk, &mut made);
-            Ok((planned, made, began.elapsed()))
-        };
-        let (planned, made, took) = self.engine.read(&self.shared.project.code, job).await?;
-        let (plan, statements) = planned?;
-        self.statistics.statements += statements;
-        self.statistics.store_ms += took.as_secs_f64() * 1000.0;
-        Ok((plan, made))
-    }
-
-    /// Hands parts to the project's write turn and waits for the end of it.
-    async fn turn(&mut self, parts: Vec<Part>) -> Result<TurnOutcome, Error> {
-        let (answer, mut wait) = oneshot::channel();
-        let standing = Arc::new(Standing::default());
-        let small = parts.len() == 1 && parts[0].plan.is_some();
-        self.entry.statements = self.statistics.statements;
-        self.entry.store_ms = self.statistics.store_ms;
-        self.entry.total_ms = self.began.elapsed().as_secs_f64() * 1000.0;
-        let turn = BatchTurn {
-            shared: self.shared.clone(),
-            parts,
-            entry: self.entry.clone(),
-            keep_rows: self.keep_rows(),
-            key: self.key.clone(),
-            small,
-            standing: standing.clone(),
-            outcome: TurnOutcome::default(),
-            answer,
-        };
-        self.engine.inner.store.write(&self.shared.project.code, Box::new(turn));
-        let waited = tokio::time::timeout(self.engine.inner.config.turn_timeout, &mut wait).await;
-        let answered = match waited {
-            Ok(answered) => answered,
-            Err(_) if standing.call_off() => return Err(Error::Busy),
-            // It has begun: its end is near, and must be known.
-            Err(_) => wait.await,
-        };
-        let (entry, outcome, result) = answered.map_err(|_| store::Error::Closed)?;
-        self.statistics.statements += outcome.statements;
-        self.statistics.store_ms += outcome.store_ms;
-        match result {
-            Ok(()) => self.entry = entry,
-            Err(_) if outcome.refused_together.is_some() => {}
-            Err(error) => return Err(error.into()),
-        }
-        Ok(outcome)
-    }
-
-    /// Each row for itself: chunk by chunk, each in a turn of its own.
-    async fn alone(&mut self) -> Result<Report, Error> {
-        let chunks = self.shared.chunks();
-        let first = self.entry.chunks;
-        let linked = self.shared.lock_source().scanned.linked;
-        let mut planned = None;
-        for chunk in first..chunks {
-            let result = match planned.take() {
-                Some(plan) => Ok(plan),
-                None => self.plan(chunk, Made::default()).await.map(|(plan, _)| plan),
-            };
-            let outcome = match result {
-                Ok(plan) => {
-                    let part = vec![Part { chunk, plan: Some(plan) }];
-                    if chunk + 1 < chunks && !linked {
-                        // While this chunk is written, the next one is planned.
-                        let mut ahead = self.ahead();
-                        let (outcome, next) =
-                            tokio::join!(self.turn(part), ahead.plan(chunk + 1, Made::default()));
-                        self.statistics.statements += ahead.statistics.statements;
-                        self.statistics.store_ms += ahead.statistics.store_ms;
-                        planned = next.ok().map(|(plan, _)| plan);
-                        outcome
-                    } else {
-                        self.turn(part).await
-                    }
-                }
-                Err(error) => Err(error),
-            };
-            let outcome = match outcome {
-                Ok(outcome) => outcome,
-                Err(error) if chunk > first => {
-                    let batch = self.shared.batch.clone();
-                    self.interrupt().await;
-                    return Err(Error::Interrupted { batch, source: Box::new(error) });
-                }
-                Err(error) => return Err(error),
-            };
-            self.collect(outcome);
-            if let Some(progress) = &self.progress {
-                let mut counts = self.entry.counts;
-                counts.received = 0;
-                progress(Outcome::ALL.iter().map(|outcome| *counts.of(*outcome)).sum());
-            }
-        }
-        self.finish_resumed(first).await?;
-        Ok(self.answer())
-    }
-
-    /// The same batch, to plan ahead with.
-    fn ahead(&self) -> Run {
-        Run {
-            engine: self.engine.clone(),
-            shared: self.shared.clone(),
-            entry: self.entry.clone(),
-            key: None,
-            began: self.began,
-            statistics: Statistics::default(),
-            report: Report::default(),
-            progress: None,
-        }
-    }
-
-    /// A resumed batch answers with the refusals of the whole.
-    async fn finish_resumed(&mut self, first: u32) -> Result<(), Error> {
-        if first == 0 {
-            return Ok(());
-        }
-        let id = self.shared.batch.clone();
-        let whole = self.engine.read(&self.shared.project.code, move |reader| {
-            let entry = reader.batch(&id)?;
-            entry.map(|entry| crate::idempotency::replayed(reader, &entry)).transpose()
-        });
-        if let Some(whole) = whole.await? {
-            self.report = Report { replayed: false, ..whole };
-        }
-        Ok(())
-    }
-
-    /// Says in the ledger that the batch stopped; a database that is away says it itself later.
-    async fn interrupt(&mut self) {
-        let mut entry = self.entry.clone();
-        let mut counts = entry.counts;
-        counts.received = 0;
-        let seen: u64 = Outcome::ALL.iter().map(|outcome| *counts.of(*outcome)).sum();
-        entry.counts.skipped += entry.counts.received.saturating_sub(seen);
-        entry.state = BatchState::Interrupted;
-        entry.finished_at = Some(self.engine.now_ms());
-        let code = self.shared.project.code.clone();
-        let written = self.engine.write(&code, move |writer| writer.put_batch(&entry)).await;
-        if let Err(error) = written {
-            tracing::warn!(batch.id = %self.shared.batch, error = %error, "an interrupted batch could not be closed");
-        }
-    }
-
-    /// All rows or none.
-    async fn together(&mut self) -> Result<Report, Error> {
-        let chunks = self.shared.chunks();
-        let keep = chunks <= PLANS_IN_MEMORY && self.shared.lock_source().is_small();
-        let in_turn = self.shared.parameters.repeated == domain::batch::Repeated::InTurn && chunks > 1;
-        let mut parts = Vec::new();
-        let mut refused = Vec::new();
-        let mut made = Made::default();
-        for chunk in 0..chunks {
-            if in_turn {
-                // Later rows stand on what earlier ones did: each is planned in the turn itself.
-                parts.push(Part { chunk, plan: None });
-                continue;
-            }
-            let (mut plan, carried) = self.plan(chunk, made).await?;
-            made = carried;
-            crate::turn::note_refusals(&self.shared, &plan.plan.rows, &mut self.report.refusals);
-            refused.append(&mut plan.refused);
-            parts.push(Part { chunk, plan: Some(plan).filter(|_| keep) });
-        }
-        if !refused.is_empty() {
-            return self.refuse(refused).await;
-        }
-        let outcome = self.turn(parts).await?;
-        match outcome.refused_together {
-            Some(refused) => {
-                self.report.refusals = outcome.refusals;
-                self.refuse(refused).await
-            }
-            None => {
-                self.collect(outcome);
-                Ok(self.answer())
-            }
-        }
-    }
-
-    /// Writes the entry of a batch that is refused as a whole, and nothing else.
-    async fn refuse(&mut self, refused: Vec<RefusedRow>) -> Result<Report, Error> {
-        let mut entry = self.entry.clone();
-        let count = refused.len() as u64;
-        entry.counts.refused = count;
-        entry.counts.skipped = self.shared.total - count;
-        entry.refused_whole = true;
-        entry.state = BatchState::Done;
-        entry.finished_at = Some(self.engine.now_ms());
-        entry.total_ms = self.began.elapsed().as_secs_f64() * 1000.0;
-        let clock = self.engine.inner.clock.clone();
-        let stored = entry.clone();
-        let mut refused = refused;
-        let code = self.shared.project.code.clone();
-        let write = move |writer: &mut dyn store::Writer| {
-            let now = clock.now_ms();
-            refused.iter_mut().for_each(|row| row.instant = now);
-            writer.put_refused(&refused)?;
-            writer.put_batch(&stored)
-        };
-        self.engine.write(&code, write).await?;
-        self.entry = entry;
-        self.report.refused_whole = true;
-        self.report.refusals.sort_by_key(|refusal| refusal.row);
-        Ok(self.answer())
-    }
-
-    /// Refuses the whole batch for rows that the wire alone shows to be wrong.
-    async fn refuse_for_shape(&mut self) -> Result<Report, Error> {
-        let shared = self.shared.clone();
-        let gathered = tokio::task::spawn_blocking(move || {
-            let catalogue = shared.project.catalogue();
-            let mut planned = Vec::new();
-            let chunks = shared.chunks();
-            for chunk in 0..chunks {
-                let rows = shared.lock_source().chunk(chunk)?;
-                planned
-                    .extend(rows.into_iter().filter(|row| !row.problems.is_empty()).map(refused_for_shape));
-            }
-            let mut refusals = Vec::new();
-            crate::turn::note_refusals(&shared, &planned, &mut refusals);
-            let refused = shared.refused_rows(&mut shared.lock_source(), &planned, &catalogue);
-            Ok::<_, Error>((refused, refusals))
-        });
-        let (refused, refusals) = gathered.await.map_err(|error| Error::Internal(error.into()))??;
-        self.report.refusals = refusals;
-        self.refuse(refused).await
-    }
-
-    /// The same path up to the plan, and nothing stored.
-    async fn rehearse(&mut self) -> Result<Report, Error> {
-        let mut made = Made::default();
-        let mut counts = Counts::default();
-        for chunk in 0..self.shared.chunks() {
-            let (plan, carried) = self.plan(chunk, made).await?;
-            made = carried;
-            crate::turn::note_refusals(&self.shared, &plan.plan.rows, &mut self.report.refusals);
-            for row in &plan.plan.rows {
-                counts.count(row.outcome);
-            }
-            self.report.effects.add(&plan.plan.effects);
-            let room = (Report::ROWS as usize).saturating_sub(self.report.differences.len());
-            self.report.differences.extend(plan.plan.differences.into_iter().take(room));
-        }
-        let together = self.shared.parameters.commit == Commit::Together || self.refuses_whole();
-        if together && counts.refused > 0 {
-            self.report.refused_whole = true;
-            let refused = counts.refused;
-            counts = Counts {
-                received: counts.received,
-                refused,
-                skipped: counts.received - refused,
-                ..Counts::default()
-            };
-            for difference in &mut self.report.differences {
-                if difference.outcome != Outcome::Refused {
-                    difference.outcome = Outcome::Skipped;
-                }
-            }
-        }
-        self.entry.counts = counts;
-        self.report.dry_run = true;
-        let mut report = self.answer();
-        report.batch = None;
-        Ok(report)
-    }
-
-    fn collect(&mut self, outcome: TurnOutcome) {
-        let room = Report::REFUSALS.saturating_sub(self.report.refusals.len());
-        self.report.refusals.extend(outcome.refusals.into_iter().take(room));
-        self.report.rows.extend(outcome.rows);
-        self.report.effects.add(&outcome.effects);
-    }
-
-    fn answer(&mut self) -> Report {
-        let mut report = std::mem::take(&mut self.report);
-        report.batch = Some(self.shared.batch.clone());
-        report.counts = self.entry.counts;
-        report.effects = self.entry.effects;
-        report.rows.sort_by_key(|row| row.row);
-        self.statistics.total_ms = self.began.elapsed().as_secs_f64() * 1000.0;
-        report.statistics = self.statistics;
-        report
-    }
-}
-
-fn refused_for_shape(row: Row) -> Planned {
-    Planned {
-        number: row.number,
-        line: row.line,
-        span: row.span,
-        id: row.id,
-        entity: row.entity,
-        company: Company::SHARED,
-        outcome: Outcome::Refused,
-        record: None,
-        code: row.code,
-        revision: 0,
-        problems: row.problems,
-    }
 }

@@ -31,6 +31,8 @@ pub struct Change {
     pub company: Company,
     /// Its code afterwards.
     pub code: Box<str>,
+    /// Its code before, where that changed.
+    pub code_before: Option<Box<str>>,
     /// `Added`, `Updated` or `Deleted`.
     pub operation: Outcome,
     /// Fields with their values before and after.
@@ -54,7 +56,8 @@ impl Engine {
     /// Changes behind a seq that the caller may read, at most `limit`, oldest first, with the codes
     /// of records they name and the seq to go on from. Waits up to `wait` when there are none.
     ///
-    /// Sources in `except` are left out.
+    /// Sources in `except` are left out. Fails with [`Error::Forgotten`] when changes behind `after` are no
+    /// longer kept.
     pub async fn changes(
         &self,
         caller: &Caller,
@@ -86,9 +89,11 @@ impl Engine {
         limit: usize,
         except: Vec<String>,
     ) -> Result<(Vec<Change>, HashMap<InternalId, Box<str>>, u64), Error> {
-        let rights = caller.rights.clone();
-        let company = caller.company;
-        self.read(caller.project(), move |reader| {
+        let reading = caller.clone();
+        let found = self.read(caller.project(), move |reader| {
+            if let Some(first) = first_behind(reader, after)? {
+                return Ok(Err(Error::Forgotten { first }));
+            }
             let mut changes = Vec::new();
             let mut seen = after;
             while changes.len() < limit {
@@ -110,8 +115,8 @@ impl Engine {
                             break;
                         }
                         seen = change.seq;
-                        let in_company = change.company == Company::SHARED || change.company == company;
-                        if in_company && rights.has("read", &change.entity) {
+                        let shared = change.company == Company::SHARED;
+                        if (shared || change.company == reading.company) && reading.may_read(&change.entity) {
                             changes.push(change);
                         }
                     }
@@ -121,15 +126,22 @@ impl Engine {
                 }
             }
             let codes = codes_of(reader, &changes)?;
-            Ok((changes, codes, seen))
-        })
-        .await
+            Ok(Ok((changes, codes, seen)))
+        });
+        found.await?
     }
 
     /// Seq of the last journal entry.
     pub async fn last_seq(&self, caller: &Caller) -> Result<u64, Error> {
         self.read(caller.project(), |reader| Ok(reader.head()?.seq)).await
     }
+}
+
+/// The oldest seq that is kept, where changes between it and `after` are gone.
+fn first_behind(reader: &mut dyn Reader, after: u64) -> Result<Option<u64>, store::Error> {
+    let head = reader.head()?.seq;
+    let first = reader.first_seq()?.unwrap_or(head + 1);
+    Ok(Some(first).filter(|first| after < head && after + 1 < *first))
 }
 
 /// Reads a page with its long values.
@@ -172,6 +184,7 @@ pub(crate) fn changes_of(reader: &mut dyn Reader, row: &PageRow) -> Result<Vec<C
             id: entry.id,
             company: entry.company,
             code: entry.code,
+            code_before: entry.code_before,
             operation: entry.operation,
             fields: fields.collect(),
         }

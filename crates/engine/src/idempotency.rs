@@ -5,12 +5,11 @@ use std::sync::{Arc, Mutex};
 
 use domain::batch::{Outcome, Report, RowReport, Statistics};
 use domain::names::{Company, ProjectCode};
-use domain::rule::{Problem, Refusal};
 use store::{BatchEntry, BatchState, Reader};
 use tokio::sync::watch;
 
-use crate::execute::Idempotency;
-use crate::{Caller, Engine, Error, feed, ledger};
+use crate::execute::{CUT, Cut, Idempotency, Resumed};
+use crate::{Caller, Engine, Error, feed, ledger, refusals};
 
 type Key = (ProjectCode, Arc<str>, String);
 
@@ -51,7 +50,12 @@ pub(crate) enum Found {
     /// The call was made: its answer.
     Done(Box<Report>),
     /// The call stopped in the middle: it goes on from there.
-    Resume(Claim, Box<BatchEntry>),
+    Resume(Claim, Box<Resumed>),
+}
+
+enum Looked {
+    Done(Report),
+    Stopped(Resumed),
 }
 
 impl Engine {
@@ -79,43 +83,34 @@ impl Engine {
                 return Ok(Some(Err(Error::KeyConflict)));
             }
             let Some(batch) = reader.batch(&entry.batch)? else { return Ok(None) };
-            if batch.state != BatchState::Done {
-                return Ok(Some(Ok((batch, None))));
+            if batch.state == BatchState::Done {
+                return Ok(Some(Ok(Looked::Done(replayed(reader, &batch)?))));
             }
-            let report = replayed(reader, &batch)?;
-            Ok(Some(Ok((batch, Some(report)))))
+            let cut = reader.document(CUT, &batch.id.0)?;
+            let cut = cut.and_then(|text| serde_json::from_str::<Cut>(&text).ok());
+            Ok(Some(Ok(Looked::Stopped(Resumed { entry: batch, cut }))))
         });
         match found.await? {
             None => Ok(Found::Fresh(claim)),
             Some(Err(error)) => Err(error),
-            Some(Ok((_, Some(report)))) => Ok(Found::Done(Box::new(report))),
-            Some(Ok((batch, None))) => Ok(Found::Resume(claim, Box::new(batch))),
+            Some(Ok(Looked::Done(report))) => Ok(Found::Done(Box::new(report))),
+            Some(Ok(Looked::Stopped(resumed))) => Ok(Found::Resume(claim, Box::new(resumed))),
         }
     }
 }
 
-/// The report of a batch, rebuilt from the ledger.
+/// The report of a batch, rebuilt from the ledger: as far as its rows are still kept there.
 pub(crate) fn replayed(reader: &mut dyn Reader, batch: &BatchEntry) -> Result<Report, store::Error> {
     let catalogue = reader.catalogue();
     let small = batch.counts.received <= Report::ROWS;
-    let limit = if small { Report::ROWS as usize } else { Report::REFUSALS };
-    let refused = reader.refused(&batch.id, 0, limit.max(Report::REFUSALS) as u32)?;
-    let mut refusals = Vec::new();
-    for row in &refused {
-        let problems: Vec<Problem> = serde_json::from_str(&row.problems).unwrap_or_default();
-        refusals.extend(problems.into_iter().map(|problem| Refusal {
-            row: row.row,
-            line: row.line,
-            entity: row.entity.as_str().into(),
-            id: row.id.as_deref().map(Into::into),
-            problem,
-        }));
-    }
-    refusals.truncate(Report::REFUSALS);
+    let most = refusals::most_rows(batch.counts.received) as u64;
+    let refused = reader.refused(&batch.id, 0, most as u32)?;
+    let mut forgotten = (refused.len() as u64) < batch.counts.refused.min(most);
+    let refusals = refused.iter().flat_map(refusals::of_ledger).collect();
     let mut rows = Vec::new();
     if small {
         let numbers = numbers_of(reader, batch)?;
-        for row in ledger::rows_of(reader, &batch.id, None, 0, Report::ROWS as usize)? {
+        for row in ledger::rows_of(reader, &batch.id, None, 0, Report::ROWS as usize, &|_| true)? {
             let Some(entity) = catalogue.find(&row.entity) else { continue };
             rows.push(RowReport {
                 row: row.row,
@@ -129,6 +124,7 @@ pub(crate) fn replayed(reader: &mut dyn Reader, batch: &BatchEntry) -> Result<Re
                 numbers: numbers.get(&row.row).cloned().unwrap_or_default(),
             });
         }
+        forgotten |= (rows.len() as u64) < batch.counts.received - batch.counts.skipped;
     }
     Ok(Report {
         batch: Some(batch.id.clone()),
@@ -138,6 +134,7 @@ pub(crate) fn replayed(reader: &mut dyn Reader, batch: &BatchEntry) -> Result<Re
         refusals,
         rows,
         replayed: true,
+        forgotten,
         statistics: Statistics {
             statements: batch.statements,
             store_ms: batch.store_ms,

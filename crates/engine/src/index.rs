@@ -4,16 +4,18 @@
 //! rows that name later rows. It keeps a few bytes a row; the rows themselves stay in memory only
 //! while they are few.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
 
-use domain::batch::{Parameters, Repeated};
+use domain::batch::{Commit, Parameters, Repeated};
 use domain::catalogue::{Catalogue, Entity, EntityIx, KeyIx, Scope};
 use domain::keys::{KeyHash, KeySecret};
 use domain::names::Company;
 use domain::row::{By, Cell, Named, Row};
 use domain::rule::{Problem, Rule};
+use domain::settle::Given;
 use domain::value::Value;
+use sha2::{Digest as _, Sha256};
 
 use crate::rows::Rows;
 use crate::{Config, Error};
@@ -34,6 +36,37 @@ pub(crate) struct Scanned {
     late: HashMap<u32, Vec<Row>>,
     /// True when a row names a row of another chunk: chunks must be planned one after the other.
     pub linked: bool,
+    /// Numbers that rows bring, where several chunks are written in one turn.
+    pub given: Arc<Given>,
+}
+
+impl Scanned {
+    /// What is the same whenever the rows are cut and planned in the same chunks.
+    pub(crate) fn cut(&self) -> String {
+        let mut hash = Sha256::new();
+        for (first, count) in &self.chunks {
+            hash.update(first.to_le_bytes());
+            hash.update(count.to_le_bytes());
+        }
+        for (row, chunk) in self.deferred.iter().collect::<BTreeMap<_, _>>() {
+            hash.update(row.to_le_bytes());
+            hash.update(chunk.to_le_bytes());
+        }
+        crate::login::hex(&hash.finalize())
+    }
+}
+
+/// Most rows, and bytes, of a batch that is planned in one piece because it says what becomes of
+/// children that it does not name.
+const WHOLE_ROWS: u64 = 50_000;
+const WHOLE_BYTES: usize = 64 << 20;
+
+/// Keys are kept in steps of a quarter: a list that doubles would take up to twice what it needs.
+fn push(places: &mut Vec<Place>, place: Place) {
+    if places.len() == places.capacity() {
+        places.reserve_exact((places.len() / 4).max(4_096));
+    }
+    places.push(place);
 }
 
 /// Rows with what the first walk found.
@@ -53,6 +86,10 @@ pub(crate) struct Scan<'a> {
     pub company: Company,
     pub secret: KeySecret,
     pub config: &'a Config,
+    /// Most rows of a chunk.
+    pub chunk_rows: usize,
+    /// Most bytes of a chunk.
+    pub chunk_bytes: usize,
 }
 
 /// Where a key stands: hash in two halves, so that a place takes 24 bytes.
@@ -112,6 +149,8 @@ impl Source {
                 self.rows.next()?;
             }
         }
+        // Where the walk stands is unknown until it got to the end.
+        self.next = u32::MAX;
         let mut rows = Vec::with_capacity(count as usize);
         for _ in 0..count {
             let row = self.rows.next()?.ok_or_else(|| Error::internal("a body became shorter"))?;
@@ -179,6 +218,7 @@ struct Walk<'a> {
     named: Vec<Place>,
     in_chunk: HashSet<KeyHash>,
     shape_fault: bool,
+    given: Given,
 }
 
 impl<'a> Walk<'a> {
@@ -194,6 +234,7 @@ impl<'a> Walk<'a> {
             named: Vec::new(),
             in_chunk: HashSet::new(),
             shape_fault: false,
+            given: Given::default(),
         }
     }
 
@@ -207,18 +248,22 @@ impl<'a> Walk<'a> {
         let own = if entity.scope == Scope::Shared { Company::SHARED } else { company };
         let from = self.keys.len();
         if let Some(code) = &row.code {
-            self.keys.push(Place::new(scan.secret.text(entity.ix, own, By::Code, code), row.number));
+            let hash = scan.secret.text(entity.ix, own, By::Code, code);
+            push(&mut self.keys, Place::new(hash, row.number));
         }
         for n in 0..entity.keys.len() {
             if let Some(hash) = key_in(scan.secret, entity, own, KeyIx(n as u16), row) {
-                self.keys.push(Place::new(hash, row.number));
+                push(&mut self.keys, Place::new(hash, row.number));
             }
         }
-        if scan.parameters.repeated_ids == Repeated::RefuseAll
+        if scan.parameters.commit == Commit::Together {
+            self.given.note(entity, own, row);
+        }
+        if scan.parameters.repeated_ids != Repeated::InTurn
             && let Some(id) = &row.id
         {
             let hash = scan.secret.text(EntityIx(u16::MAX), Company::SHARED, By::Id, id);
-            self.ids.push(Place::new(hash, row.number));
+            push(&mut self.ids, Place::new(hash, row.number));
         }
         for (field, cell) in &row.cells {
             let named: &[Named] = match cell {
@@ -233,20 +278,31 @@ impl<'a> Walk<'a> {
             let shared = scan.catalogue.entity(target).scope == Scope::Shared;
             let within = if shared { Company::SHARED } else { company };
             for named in named.iter().filter(|named| matches!(named.by, By::Code | By::Key(_))) {
-                self.named
-                    .push(Place::new(scan.secret.text(target, within, named.by, &named.text), row.number));
+                let hash = scan.secret.text(target, within, named.by, &named.text);
+                push(&mut self.named, Place::new(hash, row.number));
             }
         }
         self.shape_fault |= !row.problems.is_empty();
-        self.cut(row, from);
+        self.cut(row, from)?;
         self.total += 1;
         Ok(())
     }
 
     /// Begins a new chunk where the row does not fit into the present one.
-    fn cut(&mut self, row: &Row, from: usize) {
+    fn cut(&mut self, row: &Row, from: usize) -> Result<(), Error> {
         let weight = row.weight();
-        let config = self.scan.config;
+        let scan = self.scan;
+        if !scan.parameters.not_named.is_empty() {
+            self.bytes += weight;
+            self.chunks[0].1 += 1;
+            if self.chunks[0].1 > WHOLE_ROWS || self.bytes > WHOLE_BYTES {
+                let text = format!(
+                    "a call that deletes what it does not name holds at most {WHOLE_ROWS} rows; split it"
+                );
+                return Err(Error::TooLarge(text));
+            }
+            return Ok(());
+        }
         let in_turn = self.scan.parameters.repeated == Repeated::InTurn;
         let hashes = self.keys[from..].iter().map(|place| (u128::from(place.0) << 64) | u128::from(place.1));
         let mut again = false;
@@ -256,7 +312,7 @@ impl<'a> Walk<'a> {
             }
         }
         let (_, count) = self.chunks[self.chunks.len() - 1];
-        let full = count as usize >= config.chunk_rows || self.bytes + weight > config.chunk_bytes;
+        let full = count as usize >= scan.chunk_rows || self.bytes + weight > scan.chunk_bytes;
         if count > 0 && (full || again) {
             self.chunks.push((self.total, 0));
             self.bytes = 0;
@@ -268,17 +324,34 @@ impl<'a> Walk<'a> {
         self.bytes += weight;
         let last = self.chunks.len() - 1;
         self.chunks[last].1 += 1;
+        Ok(())
     }
 
     fn finish(mut self) -> Result<Scanned, Error> {
         let mut known = HashMap::new();
         self.keys.sort_unstable();
-        if self.scan.parameters.repeated == Repeated::RefuseAll {
-            let hint = "send each record once in a batch";
-            note_repeated(&self.keys, "code", "the same record stands", hint, &mut known);
+        let hint = "send each record once in a batch";
+        match self.scan.parameters.repeated {
+            Repeated::RefuseAll => {
+                note_repeated(&self.keys, "code", "the same record stands", hint, |_, _| false, &mut known);
+            }
+            Repeated::FirstWins => {
+                // Of rows in one chunk planning knows which is the first that is accepted.
+                let own = |row: u32| self.chunks.partition_point(|(first, _)| *first < u64::from(row));
+                let spared = |first: u32, row: u32| own(first) == own(row);
+                note_repeated(&self.keys, "code", "the same record stands", hint, spared, &mut known);
+            }
+            Repeated::InTurn => {}
         }
         self.ids.sort_unstable();
-        note_repeated(&self.ids, "id", "the same id stands", "give each row an id of its own", &mut known);
+        let hint = "give each row an id of its own";
+        let first_wins = self.scan.parameters.repeated_ids == Repeated::FirstWins;
+        let spared = |first: u32, row: u32| first_wins && first == row;
+        note_repeated(&self.ids, "id", "the same id stands", hint, spared, &mut known);
+        if self.chunks.len() == 1 {
+            self.given = Given::default();
+        }
+        self.given.complete();
         let (deferred, linked) = self.defer();
         Ok(Scanned {
             total: self.total,
@@ -288,6 +361,7 @@ impl<'a> Walk<'a> {
             deferred,
             late: HashMap::new(),
             linked,
+            given: Arc::new(self.given),
         })
     }
 
@@ -324,14 +398,22 @@ impl<'a> Walk<'a> {
     }
 }
 
-fn note_repeated(places: &[Place], field: &str, what: &str, hint: &str, known: &mut HashMap<u64, Problem>) {
+/// Notes rows whose key comes twice, but for those that are spared beside the first of their key.
+fn note_repeated(
+    places: &[Place],
+    field: &str,
+    what: &str,
+    hint: &str,
+    spared: impl Fn(u32, u32) -> bool,
+    known: &mut HashMap<u64, Problem>,
+) {
     for group in places.chunk_by(Place::same_key) {
         if group.len() < 2 {
             continue;
         }
         for (n, place) in group.iter().enumerate() {
             let other = group[if n == 0 { 1 } else { 0 }].2;
-            if other == place.2 {
+            if other == place.2 || spared(group[0].2, place.2) {
                 continue;
             }
             let problem = Problem::new(field, Rule::DuplicateInBatch, format!("{what} in row {other} too"));

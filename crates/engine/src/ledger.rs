@@ -1,9 +1,9 @@
 //! The ledger, read: what became of batches and of their rows.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 
-use domain::batch::Outcome;
-use domain::names::{BatchId, InternalId};
+use domain::batch::{Counts, Outcome};
+use domain::names::{BatchId, Company, InternalId};
 use domain::rule::Problem;
 use store::{BatchEntry, BatchState, Reader, RefusedRow};
 
@@ -78,6 +78,8 @@ impl Engine {
 
     /// Rows of a batch behind a row, in order, at most `limit`; only those of one outcome where
     /// that is given. Rows that are `skipped` have no entry of their own.
+    ///
+    /// Of batches of others only rows of entities that the caller may read are told.
     pub async fn batch_rows(
         &self,
         caller: &Caller,
@@ -87,8 +89,13 @@ impl Engine {
         limit: usize,
     ) -> Result<Vec<BatchRow>, Error> {
         caller.require("read", "batches")?;
-        let id = id.clone();
-        self.read(caller.project(), move |reader| rows_of(reader, &id, outcome, after_row, limit)).await
+        let (id, caller_of_rows) = (id.clone(), caller.clone());
+        self.read(caller.project(), move |reader| {
+            let own = reader.batch(&id)?.is_some_and(|batch| *batch.login == *caller_of_rows.login);
+            let may = |entity: &str| own || caller_of_rows.may_read(entity);
+            rows_of(reader, &id, outcome, after_row, limit, &may)
+        })
+        .await
     }
 
     /// Every row and change that touched a key: a code, a unique key, a caller's id. Only of one
@@ -96,12 +103,11 @@ impl Engine {
     pub async fn trace(&self, caller: &Caller, key: &str, entity: Option<String>) -> Result<Trace, Error> {
         caller.require("read", "batches")?;
         let key = key.to_owned();
-        let rights = caller.rights.clone();
+        let reading = caller.clone();
         self.read(caller.project(), move |reader| {
-            let wanted = |name: &str| {
-                entity.as_deref().is_none_or(|entity| entity == name) && rights.has("read", name)
-            };
-            trace(reader, &key, &wanted)
+            let wanted =
+                |name: &str| entity.as_deref().is_none_or(|entity| entity == name) && reading.may_read(name);
+            trace(reader, &key, reading.company, &wanted)
         })
         .await
     }
@@ -109,23 +115,13 @@ impl Engine {
     /// What a server left in the middle is said to be interrupted, with the rest `skipped`.
     pub(crate) async fn settle_interrupted(&self, project: &Project) -> Result<(), Error> {
         self.load_revoked(&project.code).await?;
-        let running = self.read(&project.code, |reader| reader.running()).await?;
-        if running.is_empty() {
+        if self.read(&project.code, |reader| reader.running()).await?.is_empty() {
             return Ok(());
         }
         let now = self.now_ms();
         self.write(&project.code, move |writer| {
-            for entry in &running {
-                let mut entry = entry.clone();
-                entry.state = BatchState::Interrupted;
-                entry.finished_at = Some(now);
-                let mut counts = entry.counts;
-                counts.skipped = 0;
-                let mut done = counts;
-                done.received = 0;
-                let seen: u64 = Outcome::ALL.iter().map(|outcome| *done.of(*outcome)).sum();
-                counts.skipped = counts.received.saturating_sub(seen);
-                entry.counts = counts;
+            for mut entry in writer.running()? {
+                interrupt(&mut entry, now);
                 writer.put_batch(&entry)?;
             }
             Ok(())
@@ -134,58 +130,127 @@ impl Engine {
     }
 }
 
-/// Rows of a batch, accepted and refused ones merged by position.
+/// How many rows have an outcome other than `skipped`.
+pub(crate) fn with_outcome(counts: &Counts) -> u64 {
+    let mut counts = *counts;
+    let told = Outcome::ALL.into_iter().filter(|outcome| *outcome != Outcome::Skipped);
+    told.map(|outcome| *counts.of(outcome)).sum()
+}
+
+/// Says of a batch that it stopped: rows without an outcome are `skipped`.
+pub(crate) fn interrupt(entry: &mut BatchEntry, now: i64) {
+    entry.state = BatchState::Interrupted;
+    entry.finished_at = Some(now);
+    entry.counts.skipped = entry.counts.received.saturating_sub(with_outcome(&entry.counts));
+}
+
+/// Rows of a batch, accepted and refused ones merged by position; only those of entities that `may`
+/// allows.
 pub(crate) fn rows_of(
     reader: &mut dyn Reader,
     id: &BatchId,
     outcome: Option<Outcome>,
     after_row: u64,
     limit: usize,
+    may: &dyn Fn(&str) -> bool,
 ) -> Result<Vec<BatchRow>, store::Error> {
     let mut rows: Vec<BatchRow> = Vec::new();
     if outcome.is_none_or(|outcome| outcome == Outcome::Refused) {
-        let refused = reader.refused(id, after_row, limit as u32)?;
-        rows.extend(refused.into_iter().map(refused_row));
+        rows = refused_of(reader, id, after_row, limit, may)?;
     }
     if outcome != Some(Outcome::Refused) {
-        let mut chunk = 0;
-        let mut kept = 0;
-        'pages: loop {
-            let pages = reader.pages_of(id, chunk, 4)?;
-            if pages.is_empty() {
-                break;
-            }
-            for row in &pages {
-                chunk = row.chunk + 1;
-                let page = feed::page_of(reader, row)?;
-                for fate in page.fates {
-                    if fate.row <= after_row || outcome.is_some_and(|outcome| outcome != fate.outcome) {
-                        continue;
-                    }
-                    kept += 1;
-                    rows.push(BatchRow {
-                        row: fate.row,
-                        line: None,
-                        entity: page.entities[fate.entity].name.clone(),
-                        id: fate.id,
-                        outcome: fate.outcome,
-                        record: fate.record,
-                        code: fate.code,
-                        revision: Some(fate.revision).filter(|revision| *revision > 0),
-                        problems: Vec::new(),
-                        received: None,
-                    });
-                }
-                // Rows that waited for later ones stand out of order, never by more than a chunk.
-                if kept > limit + 4_000 {
-                    break 'pages;
-                }
-            }
-        }
+        accepted_of(reader, id, outcome, after_row, limit, may, &mut rows)?;
     }
     rows.sort_by_key(|row| row.row);
     rows.truncate(limit);
     Ok(rows)
+}
+
+fn refused_of(
+    reader: &mut dyn Reader,
+    id: &BatchId,
+    after_row: u64,
+    limit: usize,
+    may: &dyn Fn(&str) -> bool,
+) -> Result<Vec<BatchRow>, store::Error> {
+    let portion = u32::try_from(limit).unwrap_or(u32::MAX);
+    let (mut rows, mut after) = (Vec::new(), after_row);
+    loop {
+        let refused = reader.refused(id, after, portion)?;
+        let last = refused.last().map(|row| row.row).filter(|_| refused.len() == portion as usize);
+        rows.extend(refused.into_iter().filter(|row| may(&row.entity)).map(refused_row));
+        match last {
+            Some(last) if rows.len() < limit => after = last,
+            _ => return Ok(rows),
+        }
+    }
+}
+
+/// Reads pages until no later one can hold a row that belongs among the first `limit`.
+fn accepted_of(
+    reader: &mut dyn Reader,
+    id: &BatchId,
+    outcome: Option<Outcome>,
+    after_row: u64,
+    limit: usize,
+    may: &dyn Fn(&str) -> bool,
+    rows: &mut Vec<BatchRow>,
+) -> Result<(), store::Error> {
+    let mut seen = BTreeSet::new();
+    let mut chunk = 0;
+    loop {
+        let pages = reader.pages_of(id, chunk, 4)?;
+        if pages.is_empty() {
+            return Ok(());
+        }
+        for row in &pages {
+            chunk = row.chunk + 1;
+            let page = feed::page_of(reader, row)?;
+            for fate in page.fates.into_iter().filter(|fate| fate.row > after_row) {
+                seen.insert(fate.row);
+                let entity = &page.entities[fate.entity].name;
+                if outcome.is_some_and(|outcome| outcome != fate.outcome) || !may(entity) {
+                    continue;
+                }
+                rows.push(BatchRow {
+                    row: fate.row,
+                    line: None,
+                    entity: entity.clone(),
+                    id: fate.id,
+                    outcome: fate.outcome,
+                    record: fate.record,
+                    code: fate.code,
+                    revision: Some(fate.revision).filter(|revision| *revision > 0),
+                    problems: Vec::new(),
+                    received: None,
+                });
+            }
+        }
+        rows.sort_by_key(|row| row.row);
+        if let Some(last) = limit.checked_sub(1).and_then(|at| rows.get(at))
+            && is_complete(reader, id, &seen, after_row, last.row)?
+        {
+            return Ok(());
+        }
+        rows.truncate(limit);
+    }
+}
+
+/// True when every row in a range has its outcome in the pages read, or was refused. Another one
+/// waited for a later row and stands in a later page.
+fn is_complete(
+    reader: &mut dyn Reader,
+    id: &BatchId,
+    seen: &BTreeSet<u64>,
+    after: u64,
+    last: u64,
+) -> Result<bool, store::Error> {
+    let missing = (last - after).saturating_sub(seen.range(..=last).count() as u64);
+    if missing == 0 {
+        return Ok(true);
+    }
+    let refused = reader.refused(id, after, u32::try_from(missing).unwrap_or(u32::MAX))?;
+    Ok(refused.iter().filter(|row| row.row <= last).count() as u64 == missing)
 }
 
 pub(crate) fn refused_row(row: RefusedRow) -> BatchRow {
@@ -203,7 +268,12 @@ pub(crate) fn refused_row(row: RefusedRow) -> BatchRow {
     }
 }
 
-fn trace(reader: &mut dyn Reader, key: &str, wanted: &dyn Fn(&str) -> bool) -> Result<Trace, store::Error> {
+fn trace(
+    reader: &mut dyn Reader,
+    key: &str,
+    company: Company,
+    wanted: &dyn Fn(&str) -> bool,
+) -> Result<Trace, store::Error> {
     let mut steps: Vec<(i64, TraceStep)> = Vec::new();
     let pages = reader.pages_holding(key)?;
     for row in &pages {
@@ -228,7 +298,8 @@ fn trace(reader: &mut dyn Reader, key: &str, wanted: &dyn Fn(&str) -> bool) -> R
             }
         }
         for change in feed::changes_of(reader, row)? {
-            if wanted(&change.entity) && names(&change, key, reader) {
+            let in_company = change.company == Company::SHARED || change.company == company;
+            if in_company && wanted(&change.entity) && names(&change, key, reader) {
                 steps.push((row.instant, TraceStep::Changed(change)));
             }
         }

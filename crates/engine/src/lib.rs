@@ -28,6 +28,7 @@ mod login;
 mod project;
 mod question;
 mod recent;
+mod refusals;
 mod rows;
 mod setup;
 mod system;
@@ -99,6 +100,10 @@ struct Inner {
     claims: idempotency::Claims,
     revoked: login::Revoked,
     tries: login::Tries,
+    /// A project is opened by one at a time: what it finds running was left by another process.
+    opening: tokio::sync::Mutex<()>,
+    /// Passwords are compared by a few at a time: each takes 19 MB.
+    hashing: Arc<tokio::sync::Semaphore>,
 }
 
 impl Engine {
@@ -121,6 +126,8 @@ impl Engine {
             claims: idempotency::Claims::default(),
             revoked: login::Revoked::default(),
             tries: login::Tries::default(),
+            opening: tokio::sync::Mutex::default(),
+            hashing: Arc::new(tokio::sync::Semaphore::new(login::HASHES_AT_ONCE)),
         };
         Engine { inner: Arc::new(inner) }
     }
@@ -163,6 +170,10 @@ impl Engine {
     }
 
     async fn open_project(&self, code: ProjectCode) -> Result<Arc<Project>, Error> {
+        let _opening = self.inner.opening.lock().await;
+        if let Some(project) = self.known(&code) {
+            return Ok(project);
+        }
         let read = |reader: &mut dyn Reader| {
             let settings = reader.document("project", "settings")?;
             Ok((settings, reader.catalogue(), reader.head()?.seq))
@@ -173,14 +184,10 @@ impl Engine {
             None => Settings::default(),
         };
         let project = Arc::new(Project::new(code.clone(), settings, catalogue, seq));
-        {
-            let mut projects = self.inner.projects.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
-            if let Some(known) = projects.get(&code) {
-                return Ok(known.clone());
-            }
-            projects.insert(code, project.clone());
-        }
+        // Before anybody can begin a batch: those that run now are left from another process.
         self.settle_interrupted(&project).await?;
+        let mut projects = self.inner.projects.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
+        projects.insert(code, project.clone());
         Ok(project)
     }
 

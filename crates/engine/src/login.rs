@@ -1,6 +1,6 @@
 //! Logins: proving who calls, tokens, keys.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 use std::sync::{Arc, Mutex};
 
 use argon2::password_hash::phc::PasswordHash;
@@ -80,17 +80,30 @@ pub struct Token {
     pub password_expires_at: Option<i64>,
 }
 
-/// Tokens released before their time, by id. They are few, and forgotten when they expire.
+/// Tokens released before their time, by id, with when they would have expired. They are few, and
+/// forgotten then.
 #[derive(Default)]
-pub(crate) struct Revoked(Mutex<HashSet<String>>);
+pub(crate) struct Revoked(Mutex<HashMap<String, i64>>);
 
 /// Wrong passwords by project and login: count, and when the count began.
 #[derive(Default)]
 pub(crate) struct Tries(Mutex<HashMap<(ProjectCode, String), (u32, i64)>>);
 
+/// Passwords compared at once, each with 19 MB and a core of its own for 32 ms.
+pub(crate) const HASHES_AT_ONCE: usize = 4;
+
+/// Logins whose wrong passwords are counted. Comparing takes so long that more do not come in time.
+const MOST_COUNTED: usize = 10_000;
+
+/// A token longer than this is none of ours.
+const LONGEST_TOKEN: usize = 8_192;
+
 /// Wrong passwords allowed within [`TRIES_WITHIN_MS`].
 const MOST_TRIES: u32 = 20;
 const TRIES_WITHIN_MS: i64 = 60_000;
+
+/// Released tokens are remembered so long at least, for doors whose tokens live longer than ours.
+const LONGEST_LIFE_MS: i64 = 24 * 3_600_000;
 
 /// What a token says. Doors may add claims of their own.
 #[derive(Debug, Serialize, Deserialize)]
@@ -118,19 +131,18 @@ impl Engine {
             Ok(project) => project,
             Err(Error::NoProject(_)) => {
                 // As slow as a wrong password, so that nobody learns which projects there are.
-                verify_password(password.to_owned(), DUMMY.to_owned()).await?;
+                self.verify_password(password.to_owned(), DUMMY.to_owned()).await?;
                 return Err(Error::Unauthenticated);
             }
             Err(other) => return Err(other),
         };
-        self.check_tries(&project.code, login)?;
+        // Counted before it is compared: calls at once get no more tries than calls in turn.
+        self.note_try(&project.code, login)?;
         let found = self.login(&project, login).await?.filter(|login| login.kind == LoginKind::Password);
         let secret = found.as_ref().map_or(DUMMY, |login| &login.secret).to_owned();
-        let right = verify_password(password.to_owned(), secret).await?;
-        let Some(found) = found.filter(|_| right) else {
-            self.note_try(&project.code, login);
-            return Err(Error::Unauthenticated);
-        };
+        let right = self.verify_password(password.to_owned(), secret).await?;
+        let Some(found) = found.filter(|_| right) else { return Err(Error::Unauthenticated) };
+        self.take_try_back(&project.code, login);
         if found.expires_at.is_some_and(|at| at <= self.now_ms()) {
             return Err(Error::PasswordExpired);
         }
@@ -215,7 +227,8 @@ impl Engine {
             _ => None,
         };
         let in_time = expires_s.is_some_and(|s| self.now_ms() < s.saturating_mul(1000));
-        let revoked = self.inner.revoked.0.lock().unwrap_or_else(|p| p.into_inner()).contains(&claims.jti);
+        let revoked =
+            self.inner.revoked.0.lock().unwrap_or_else(|p| p.into_inner()).contains_key(&claims.jti);
         if !in_time || revoked || claims.dor != door {
             return Err(Error::Unauthenticated);
         }
@@ -232,11 +245,17 @@ impl Engine {
 
     /// Ends a token before its time.
     pub async fn release_token(&self, caller: &Caller) -> Result<(), Error> {
+        if caller.token.is_empty() {
+            return Ok(());
+        }
         let id = caller.token.to_string();
-        let until = (self.now_ms() + 24 * 3_600_000).to_string();
-        let stored = id.clone();
-        self.write(caller.project(), move |writer| writer.put_document("revoked", &stored, &until)).await?;
-        self.inner.revoked.0.lock().unwrap_or_else(|p| p.into_inner()).insert(id);
+        let now = self.now_ms();
+        let until = now + LONGEST_LIFE_MS.max(self.inner.config.token_life.as_millis() as i64);
+        let (stored, text) = (id.clone(), until.to_string());
+        self.write(caller.project(), move |writer| writer.put_document("revoked", &stored, &text)).await?;
+        let mut revoked = self.inner.revoked.0.lock().unwrap_or_else(|p| p.into_inner());
+        revoked.insert(id, until);
+        revoked.retain(|_, until| *until > now);
         Ok(())
     }
 
@@ -244,12 +263,9 @@ impl Engine {
     pub(crate) async fn load_revoked(&self, project: &ProjectCode) -> Result<(), Error> {
         let now = self.now_ms();
         let released = self.read(project, |reader| reader.documents("revoked")).await?;
-        let (current, past): (Vec<_>, Vec<_>) =
-            released.into_iter().partition(|(_, until)| until.parse().unwrap_or(0) > now);
-        {
-            let mut revoked = self.inner.revoked.0.lock().unwrap_or_else(|p| p.into_inner());
-            revoked.extend(current.into_iter().map(|(id, _)| id));
-        }
+        let released = released.into_iter().map(|(id, until)| (id, until.parse::<i64>().unwrap_or(0)));
+        let (current, past): (Vec<_>, Vec<_>) = released.partition(|(_, until)| *until > now);
+        self.inner.revoked.0.lock().unwrap_or_else(|p| p.into_inner()).extend(current);
         if past.is_empty() {
             return Ok(());
         }
@@ -323,41 +339,56 @@ impl Engine {
         }
     }
 
-    fn check_tries(&self, project: &ProjectCode, login: &str) -> Result<(), Error> {
-        let tries = self.inner.tries.0.lock().unwrap_or_else(|p| p.into_inner());
-        match tries.get(&(project.clone(), login.to_owned())) {
-            Some((count, since)) if *count >= MOST_TRIES && self.now_ms() - since < TRIES_WITHIN_MS => {
-                Err(Error::Busy)
-            }
-            _ => Ok(()),
-        }
+    async fn verify_password(&self, password: String, secret: String) -> Result<bool, Error> {
+        let turn = self.inner.hashing.clone().acquire_owned().await;
+        let turn = turn.map_err(|error| Error::Internal(error.into()))?;
+        let checked = tokio::task::spawn_blocking(move || {
+            // Held until the comparing is over, even when nobody waits for it any more.
+            let _turn = turn;
+            is_password(&password, &secret)
+        });
+        checked.await.map_err(|error| Error::Internal(error.into()))
     }
 
-    fn note_try(&self, project: &ProjectCode, login: &str) {
+    /// Counts a try; fails when there were too many lately.
+    fn note_try(&self, project: &ProjectCode, login: &str) -> Result<(), Error> {
         let now = self.now_ms();
         let mut tries = self.inner.tries.0.lock().unwrap_or_else(|p| p.into_inner());
-        if tries.len() > 10_000 {
+        if tries.len() >= MOST_COUNTED {
             tries.retain(|_, (_, since)| now - *since < TRIES_WITHIN_MS);
         }
-        let entry = tries.entry((project.clone(), login.to_owned())).or_insert((0, now));
+        let entry = tries.entry((project.clone(), counted(login))).or_insert((0, now));
         if now - entry.1 >= TRIES_WITHIN_MS {
             *entry = (0, now);
         }
+        if entry.0 >= MOST_TRIES {
+            return Err(Error::TooManyTries);
+        }
         entry.0 += 1;
+        Ok(())
     }
+
+    /// A right password was no try.
+    fn take_try_back(&self, project: &ProjectCode, login: &str) {
+        let mut tries = self.inner.tries.0.lock().unwrap_or_else(|p| p.into_inner());
+        let key = (project.clone(), counted(login));
+        if let Some(entry) = tries.get_mut(&key) {
+            entry.0 = entry.0.saturating_sub(1);
+            if entry.0 == 0 {
+                tries.remove(&key);
+            }
+        }
+    }
+}
+
+/// Under what the tries of a login are counted: names that are longer are nobody's.
+fn counted(login: &str) -> String {
+    login.chars().take(100).collect()
 }
 
 /// The hash of a password nobody has, for logins that do not exist.
 const DUMMY: &str =
     "$argon2id$v=19$m=19456,t=2,p=1$Y29tcHRvaXItZHVtbXk$o0mF1XbGvDTTEPjXmd0ANYq7XHCXmu9D5Q0nP0tbKbY";
-
-async fn verify_password(password: String, secret: String) -> Result<bool, Error> {
-    let checked = tokio::task::spawn_blocking(move || {
-        let Ok(hash) = PasswordHash::new(&secret) else { return false };
-        argon2::Argon2::default().verify_password(password.as_bytes(), &hash).is_ok()
-    });
-    checked.await.map_err(|error| Error::Internal(error.into()))
-}
 
 /// Argon2id string of a password.
 pub(crate) fn hash_password(password: &str) -> Result<String, Error> {
@@ -389,7 +420,36 @@ fn project_of_token(text: &str) -> Option<String> {
     struct Claimed {
         prj: String,
     }
+    if text.len() > LONGEST_TOKEN {
+        return None;
+    }
     let body = text.split('.').nth(1)?;
     let bytes = URL_SAFE_NO_PAD.decode(body).ok()?;
     serde_json::from_slice::<Claimed>(&bytes).ok().map(|claimed| claimed.prj)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_login_that_does_not_exist_takes_as_long_as_one_that_does() {
+        let Ok(hash) = PasswordHash::new(DUMMY) else { panic!("the dummy is no hash") };
+        let fresh = hash_password("x").unwrap();
+        let fresh = PasswordHash::new(&fresh).unwrap();
+        assert_eq!((hash.algorithm, hash.params), (fresh.algorithm, fresh.params));
+        assert!(!is_password("", DUMMY));
+    }
+
+    #[test]
+    fn a_token_names_its_project_or_nothing() {
+        let of = |body: &str| project_of_token(&format!("a.{}.b", URL_SAFE_NO_PAD.encode(body)));
+        assert_eq!(of(r#"{"prj":"ACME"}"#).as_deref(), Some("ACME"));
+        for body in
+            ["", "[", r#"{"prj":null}"#, &"[".repeat(5_000), &format!(r#"{{"prj":"{}"}}"#, "A".repeat(9_000))]
+        {
+            assert_eq!(of(body), None);
+        }
+        assert_eq!(project_of_token("no dots"), None);
+    }
 }

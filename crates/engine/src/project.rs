@@ -102,6 +102,15 @@ impl Project {
         settings.companies.get(place).cloned().unwrap_or_else(|| self.code.to_string())
     }
 
+    /// Wakes those who wait for changes.
+    pub(crate) fn note_seq(&self, seq: u64) {
+        self.last_seq.send_if_modified(|last| {
+            let newer = seq > *last;
+            *last = seq.max(*last);
+            newer
+        });
+    }
+
     pub(crate) fn refresh(&self, settings: Option<Settings>, catalogue: Option<Arc<Catalogue>>) {
         let mut state = self.state.write().unwrap_or_else(|poisoned| poisoned.into_inner());
         if let Some(settings) = settings {

@@ -117,6 +117,38 @@ impl Engine {
         self.read(caller.project(), move |reader| finds.iter().map(|find| reader.find(find)).collect()).await
     }
 
+    /// Finds records for a caller who wants to write `written` and may not read what its rows name.
+    ///
+    /// Needs a right to write `written`, and answers only finds of what its records refer to, or of
+    /// what refers to those. That is safe as long as doors use the answer to fill and check rows and
+    /// never print it: whoever may write a reference learns from its outcome whether the record named
+    /// is there, and nothing else.
+    pub async fn find_for_write(
+        &self,
+        caller: &Caller,
+        written: EntityIx,
+        finds: Vec<Find>,
+    ) -> Result<Vec<Vec<Found>>, Error> {
+        let catalogue = caller.project.catalogue();
+        let entity = catalogue.entity(written);
+        let writes = ["insert", "update"].into_iter().any(|verb| caller.rights.has(verb, &entity.name));
+        if !writes {
+            return Err(Error::Forbidden { right: format!("insert:{}", entity.name) });
+        }
+        let refers =
+            |from: &Entity, to: EntityIx| from.fields().any(|(_, field)| field.kind.target() == Some(to));
+        let near = |of: EntityIx| {
+            let of_field = |target: EntityIx| target == of || refers(catalogue.entity(of), target);
+            of == written || entity.fields().filter_map(|(_, field)| field.kind.target()).any(of_field)
+        };
+        for find in &finds {
+            if !near(find.entity) {
+                may_read(caller, catalogue.entity(find.entity))?;
+            }
+        }
+        self.read(caller.project(), move |reader| finds.iter().map(|find| reader.find(find)).collect()).await
+    }
+
     /// The record of a code with all its fields; logically deleted ones are not found.
     pub async fn record(
         &self,

@@ -9,6 +9,10 @@ use domain::keys::KeyHash;
 ///
 /// True only where one process alone writes the project. It forgets from time to time; a plan made
 /// before that is planned again, which is slower and never wrong.
+///
+/// What a turn noted stays when the turn is undone, and its seqs are given again. No plan can have
+/// seen them: a reader sees what is committed. So a hash noted for a turn that was undone can make a
+/// plan stale that is not, and what a later turn notes under the same seqs takes its place.
 #[derive(Default)]
 pub(crate) struct Recent {
     last: HashMap<KeyHash, u64, BuildHasherDefault<AsIs>>,
@@ -18,7 +22,7 @@ pub(crate) struct Recent {
 }
 
 /// Past this many hashes everything is forgotten: about 10 MB.
-const MOST: usize = 200_000;
+pub(crate) const MOST: usize = 200_000;
 
 impl Recent {
     /// True when something of `read_set` may have changed after `seq`, where `head` is the present.
@@ -34,6 +38,11 @@ impl Recent {
 
     /// Notes what a turn touched: `before` is the seq before it, `seq` the one after.
     pub(crate) fn note(&mut self, touched: &[KeyHash], before: u64, seq: u64) {
+        if touched.len() > MOST {
+            // A turn so large is known as a whole: it touched everything.
+            *self = Recent { floor: seq, started: true, ..Recent::default() };
+            return;
+        }
         if !self.started || self.last.len() + touched.len() > MOST {
             self.last.clear();
             self.floor = before;
@@ -76,5 +85,30 @@ mod tests {
         assert!(recent.changed(&[1], 5, 6));
         assert!(!recent.changed(&[3], 5, 6));
         assert!(recent.changed(&[3], 4, 6), "before the first note");
+    }
+
+    #[test]
+    fn a_turn_that_was_undone_hides_nothing_of_those_after_it() {
+        let mut recent = Recent::default();
+        recent.note(&[9], 0, 5);
+        recent.note(&[1, 2], 5, 9); // undone: the head is at 5 again
+        recent.note(&[2, 3], 5, 7);
+        for hash in [1, 2, 3] {
+            assert!(recent.changed(&[hash], 5, 7), "{hash}");
+        }
+        recent.note(&[1], 7, 8);
+        assert!(recent.changed(&[1], 7, 8));
+        assert!(!recent.changed(&[3], 7, 8));
+    }
+
+    #[test]
+    fn a_huge_turn_takes_no_room_and_touched_everything() {
+        let mut recent = Recent::default();
+        recent.note(&[1], 0, 1);
+        let touched: Vec<KeyHash> = (0..=MOST as u128).collect();
+        recent.note(&touched, 1, 300_000);
+        assert!(recent.last.is_empty());
+        assert!(recent.changed(&[KeyHash::MAX], 1, 300_000));
+        assert!(!recent.changed(&[1], 300_000, 300_001));
     }
 }

@@ -202,7 +202,11 @@ impl Engine {
         let written = settings.clone();
         let documents = put
             .iter()
-            .map(|login| Ok((login.name.clone(), json(login)?)))
+            // A name that was used before must not take up the tokens of who had it.
+            .map(|login| {
+                let epoch = if login.epoch == 0 { self.now_ms().max(1) as u64 } else { login.epoch };
+                Ok((login.name.clone(), json(&Login { epoch, ..login.clone() })?))
+            })
             .collect::<Result<Vec<(String, String)>, Error>>()?;
         let settings_text = settings.as_ref().map(json).transpose()?;
         let turn = self.write(code, move |writer| {

@@ -4,17 +4,19 @@ use std::sync::atomic::{AtomicU8, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Instant;
 
-use domain::batch::{Commit, Counts, Effects, Outcome, Report, RowReport};
-use domain::changes::{Plan, Planned};
+use domain::batch::{Commit, Counts, Effects, RowReport};
+use domain::catalogue::Catalogue;
+use domain::changes::Plan;
 use domain::names::InternalId;
 use domain::page::Packed;
 use domain::plan::{Made, Task};
 use domain::rule::Refusal;
 use domain::settle::{Settling, settle};
-use store::{BatchEntry, IdempotencyEntry, PageRow, RefusedRow, Turn, Writer};
+use store::{BatchEntry, BatchState, IdempotencyEntry, PageRow, RefusedRow, Turn, Writer};
 use tokio::sync::oneshot;
 
-use crate::execute::Shared;
+use crate::execute::{CUT, Cut, Shared};
+use crate::{recent, refusals};
 
 /// A chunk with its plan, or to be planned in the turn.
 pub(crate) struct Part {
@@ -42,7 +44,10 @@ pub(crate) struct TurnOutcome {
     pub seqs: Option<(u64, u64)>,
     pub statements: u64,
     pub store_ms: f64,
-    seq: u64,
+    /// Seq of the head afterwards.
+    pub seq: u64,
+    /// True once all of it was handed to the store: what is missing is the commit.
+    pub written: bool,
 }
 
 /// Whether a turn may still be called off.
@@ -68,6 +73,8 @@ pub(crate) struct BatchTurn {
     pub entry: BatchEntry,
     pub keep_rows: bool,
     pub key: Option<IdempotencyEntry>,
+    /// How the batch is cut, where it may have to go on another time.
+    pub cut: Option<Cut>,
     pub small: bool,
     pub standing: Arc<Standing>,
     pub outcome: TurnOutcome,
@@ -93,12 +100,7 @@ impl Turn for BatchTurn {
 
     fn done(self: Box<Self>, result: Result<(), store::Error>) {
         if result.is_ok() {
-            let seq = self.outcome.seq;
-            self.shared.project.last_seq.send_if_modified(|last| {
-                let newer = seq > *last;
-                *last = seq.max(*last);
-                newer
-            });
+            self.shared.project.note_seq(self.outcome.seq);
         }
         let _ = self.answer.send((self.entry, self.outcome, result));
     }
@@ -121,11 +123,13 @@ impl BatchTurn {
             })
         };
         let instant = head.tick(shared.engine.clock.now_ms());
+        let given = shared.source.lock().unwrap_or_else(|p| p.into_inner()).scanned.given.clone();
         let settling = Settling {
             catalogue: &catalogue,
             secret: shared.engine.secret,
             instant,
             export_mark: shared.parameters.export_mark,
+            given: &given,
         };
         let mut ids: Vec<InternalId> = Vec::new();
         let mut touched = Vec::new();
@@ -139,10 +143,10 @@ impl BatchTurn {
                 }
             };
             if self.shared.parameters.commit == Commit::Together && !refused.is_empty() {
-                self.refuse_together(part.chunk, plan, refused)?;
+                self.refuse_together(&catalogue, plan, refused);
                 return Err(store::Error::Undone);
             }
-            note_refusals(&shared, &plan.rows, &mut self.outcome.refusals);
+            refusals::note(&catalogue, &plan.rows, shared.total, &mut self.outcome.refusals);
             self.outcome.effects.add(&plan.effects);
             let settled = settle(&settling, writer, &mut head, &mut ids, plan)?;
             for row in &settled.rows {
@@ -161,7 +165,10 @@ impl BatchTurn {
             if !refused.is_empty() {
                 writer.put_refused(&refused)?;
             }
-            touched.extend(settled.touched);
+            // More than can be remembered says as much as all of it.
+            if touched.len() <= recent::MOST {
+                touched.extend(settled.touched);
+            }
             if self.keep_rows {
                 self.outcome.rows.extend(settled.rows);
             }
@@ -170,6 +177,7 @@ impl BatchTurn {
         self.close_books(writer, &mut head, before, instant)?;
         shared.project.recent.lock().unwrap_or_else(|p| p.into_inner()).note(&touched, before, head.seq);
         self.outcome.seq = head.seq;
+        self.outcome.written = true;
         Ok(())
     }
 
@@ -188,7 +196,20 @@ impl BatchTurn {
         if let Some(key) = &self.key {
             writer.put_idempotency(&IdempotencyEntry { instant, ..key.clone() })?;
         }
+        self.note_cut(writer)?;
         writer.put_head(head)
+    }
+
+    /// Remembers how the batch is cut while it may stop between two chunks.
+    fn note_cut(&self, writer: &mut dyn Writer) -> Result<(), store::Error> {
+        let Some(cut) = &self.cut else { return Ok(()) };
+        if self.entry.state == BatchState::Done {
+            writer.remove_document(CUT, &self.entry.id.0)?;
+        } else if self.entry.chunks == 1 {
+            let text = serde_json::to_string(cut).map_err(|error| store::Error::Database(error.into()))?;
+            writer.put_document(CUT, &self.entry.id.0, &text)?;
+        }
+        Ok(())
     }
 
     fn replan(&self, writer: &mut dyn Writer, chunk: u32) -> Result<(Plan, Vec<RefusedRow>), store::Error> {
@@ -210,24 +231,10 @@ impl BatchTurn {
 
     /// The batch is refused after all: what this turn wrote is undone, and the rest is planned no
     /// more.
-    fn refuse_together(
-        &mut self,
-        chunk: u32,
-        plan: Plan,
-        refused: Vec<RefusedRow>,
-    ) -> Result<(), store::Error> {
-        let _ = chunk;
+    fn refuse_together(&mut self, catalogue: &Catalogue, plan: Plan, refused: Vec<RefusedRow>) {
         self.outcome = TurnOutcome::default();
-        note_refusals(&self.shared, &plan.rows, &mut self.outcome.refusals);
-        let total = self.shared.total;
-        self.outcome.counts = Counts {
-            received: total,
-            refused: refused.len() as u64,
-            skipped: total - refused.len() as u64,
-            ..Counts::default()
-        };
+        refusals::note(catalogue, &plan.rows, self.shared.total, &mut self.outcome.refusals);
         self.outcome.refused_together = Some(refused);
-        Ok(())
     }
 }
 
@@ -242,25 +249,6 @@ fn page_row(entry: &BatchEntry, source: &str, chunk: u32, packed: Packed) -> Pag
         instant: packed.instant,
         hashes: packed.hashes,
         body: packed.body,
-    }
-}
-
-/// Collects refusals for the report, up to as many as travel in one.
-pub(crate) fn note_refusals(shared: &Shared, rows: &[Planned], refusals: &mut Vec<Refusal>) {
-    let catalogue = shared.project.catalogue();
-    for row in rows.iter().filter(|row| row.outcome == Outcome::Refused) {
-        for problem in &row.problems {
-            if refusals.len() >= Report::REFUSALS {
-                return;
-            }
-            refusals.push(Refusal {
-                row: row.number,
-                line: row.line,
-                entity: catalogue.entity(row.entity).name.clone(),
-                id: row.id.clone(),
-                problem: problem.clone(),
-            });
-        }
     }
 }
 

@@ -17,6 +17,7 @@ use super::{Answer, Body, Door, Work, ok, query_as_body, replayed};
 use crate::decisions::{CANCELLED, MOST_ROWS};
 use crate::fault::{Code, Fault};
 use crate::names::{Bound, Kind, Lookup};
+use crate::resolve::Resolver;
 use crate::translate::FieldsSet;
 use crate::translate::objects::Plan;
 use crate::translate::question::{self, Filter, Parameters};
@@ -234,8 +235,9 @@ impl Work {
         operation: String,
         idempotency: Option<Idempotency>,
     ) -> Result<(Report, Context), Fault> {
-        self.resolver().rows(bound, &mut batch).await?;
-        let mut context = Context::of(&mut batch);
+        let resolver = Resolver { written: Some(bound.entity.ix), ..self.resolver() };
+        resolver.rows(bound, &mut batch).await?;
+        let context = Context::of(&mut batch);
         let call = Call {
             door: NAME,
             operation,
@@ -247,38 +249,31 @@ impl Work {
             progress: None,
         };
         let mut report = self.door.engine.execute(&self.caller, call).await?;
-        self.complete(bound, &mut report, &mut context).await?;
+        if report.forgotten {
+            return Err(
+                Error::NotFound("the answer of this call is no longer kept in full".to_owned()).into()
+            );
+        }
+        self.complete(bound, &mut report).await?;
         Ok((report, context))
     }
 
-    /// Fetches what the report had no room for: problems of rows behind its last refusal, and numbers
-    /// where it does not say them.
-    async fn complete(
-        &self,
-        bound: &Bound<'_>,
-        report: &mut Report,
-        context: &mut Context,
-    ) -> Result<(), Error> {
+    /// Fetches numbers where the report does not say them.
+    async fn complete(&self, bound: &Bound<'_>, report: &mut Report) -> Result<(), Error> {
         let engine = &self.door.engine;
-        if let (Some(row), Some(batch)) = (report::rows_without_refusal(report), &report.batch)
-            && self.caller.rights.has("read", "batches")
-        {
-            let rows =
-                engine.batch_rows(&self.caller, batch, Some(Outcome::Refused), row - 1, MOST_ROWS).await?;
-            context.more_problems = rows.into_iter().map(|row| (row.row, row.problems)).collect();
-        }
         let number = bound.field("number")?;
         let wanting: Vec<usize> = (0..report.rows.len())
             .filter(|n| report.rows[*n].outcome == Outcome::Added && report.rows[*n].numbers.is_empty())
             .collect();
         let ids = wanting.iter().filter_map(|n| report.rows[*n].record).collect::<Vec<_>>();
-        if ids.is_empty() || !self.caller.rights.has("read", "event") {
+        if ids.is_empty() {
             return Ok(());
         }
         let wanted = Wanted::Ids(ids);
         let find =
             Find { entity: bound.entity.ix, company: self.caller.company, wanted, fields: vec![number] };
-        for hit in engine.find(&self.caller, vec![find]).await?.into_iter().flatten() {
+        let found = engine.find_for_write(&self.caller, bound.entity.ix, vec![find]).await?;
+        for hit in found.into_iter().flatten() {
             let own = |row: &&mut domain::batch::RowReport| row.record == Some(hit.record.id);
             if let (Some(row), Some(text)) =
                 (report.rows.iter_mut().find(own), hit.record.values[0].as_text())

@@ -1,7 +1,5 @@
 //! What the engine answers about a batch, in the vendor's words.
 
-use std::collections::HashMap;
-
 use domain::batch::{Outcome, Report, RowReport};
 use domain::catalogue::FieldIx;
 use domain::rule::Problem;
@@ -19,8 +17,6 @@ pub(crate) struct Context {
     pub odd_ids: Vec<(u64, Box<str>)>,
     /// Names that problems show shortened: row, field, text.
     pub long_names: Vec<(u64, Box<str>, Box<str>)>,
-    /// Problems that did not fit into the report, by row.
-    pub more_problems: HashMap<u64, Vec<Problem>>,
 }
 
 impl Context {
@@ -29,7 +25,6 @@ impl Context {
         Context {
             odd_ids: std::mem::take(&mut batch.odd_ids),
             long_names: std::mem::take(&mut batch.long_names),
-            more_problems: HashMap::new(),
         }
     }
 
@@ -42,18 +37,10 @@ impl Context {
         };
         let from = report.refusals.partition_point(|refusal| refusal.row < row);
         let told = report.refusals[from..].iter().take_while(|refusal| refusal.row == row);
-        let more = self.more_problems.get(&row).into_iter().flatten();
-        let problems = told.map(|refusal| &refusal.problem).chain(more);
+        let problems = told.map(|refusal| &refusal.problem);
         fault::of_problems(problems, bound.names, bound.kind, whole)
             .unwrap_or_else(|| Fault::new(Code::General, "The log of the server says more."))
     }
-}
-
-/// Rows refused by a report that does not say why: it has room for so many refusals only.
-pub(crate) fn rows_without_refusal(report: &Report) -> Option<u64> {
-    let last = report.refusals.last().map_or(0, |refusal| refusal.row);
-    let refused = report.rows.iter().filter(|row| row.outcome == Outcome::Refused);
-    refused.map(|row| row.row).find(|row| *row > last)
 }
 
 /// The answer of a bulk call. `number` is the field that the events number themselves in.

@@ -6,7 +6,7 @@ use domain::rule::Rule;
 use serde_json::json;
 
 use crate::calls::{post, row, token};
-use crate::door;
+use crate::{apply, door};
 
 const BULK: &str = "customer_events/bulk/web/create";
 
@@ -60,4 +60,33 @@ async fn while_the_store_is_away_callers_are_told_to_come_back() {
     let (status, answer) = post(&router, BULK, body).await;
     assert_eq!(status, StatusCode::SERVICE_UNAVAILABLE);
     assert_eq!(answer["status"]["code"], "GeneralAPIException");
+}
+
+/// A shop's web site may post events and read nothing.
+#[tokio::test(flavor = "multi_thread")]
+async fn who_may_only_insert_names_accounts_by_access_token_and_is_told_of_every_row() {
+    let (router, engine) = door().await;
+    let shop =
+        "[project]\ncode = 'ACME'\n[[login]]\nname = 'shop'\npassword = 'sh0p'\nrights = ['insert:event']";
+    apply(&engine, shop).await;
+    let login = json!({"username": "shop", "password": "sh0p", "organisation": "ACME"});
+    let (_, answer) = post(&router, "authentication/token", login.to_string()).await;
+    let token = answer["data"]["token"].as_str().unwrap();
+    let mut by_token = row("a");
+    by_token["accounts_receivable_identifier"] =
+        json!({"access_token_identifier": {"authentication_code": "AC-1"}});
+    let bad = (0..999).map(|n| {
+        let mut bad = row(&format!("b{n}"));
+        bad["accounts_receivable_identifier"] = json!({"number": format!("X{n}")});
+        bad["performed_by_unit_identifier"] = json!({"name": "No Unit"});
+        bad
+    });
+    let rows: Vec<_> = std::iter::once(by_token).chain(bad).collect();
+    let (_, answer) =
+        post(&router, BULK, json!({"token": token, "web_customer_events_set": rows}).to_string()).await;
+    let done = answer["data"]["processed_customer_events_set"].as_array().unwrap();
+    assert_eq!((done.len(), &done[0]["number"]), (1, &json!("1")), "{answer}");
+    let refused = answer["data"]["unprocessed_customer_events_set"].as_array().unwrap();
+    assert_eq!(refused.len(), 999);
+    assert!(refused.iter().all(|row| row["error_code"] == "NotFoundAPIValueException"), "{}", refused[998]);
 }

@@ -69,7 +69,8 @@ pub async fn create(
     };
     let parameters = translate::parameters(&asked, &catalogue, &rows.entities(), Commit::Together)?;
     let text = translate::parameters_text(&parameters, "sets");
-    let idempotency = dialect::idempotency(&parts.headers, &parts.method, path(&parts), &text, &hash)?;
+    let idempotency =
+        dialect::idempotency(&parts.headers, &parts.method, path(&parts), &text, hash.as_ref())?;
     let commit = parameters.commit;
     let (operation, columns, memo) = ("batch".to_owned(), Vec::new(), String::new());
     let rows: Box<dyn Rows> = Box::new(rows);

@@ -30,7 +30,10 @@ use crate::wire;
         ("except" = Option<String>, Query, description = "Sources left out, with commas between them; may repeat.", example = "login:erp-sync"),
         ("format" = Option<String>, Query, description = "`json` or `ndjson`, before the header Accept."),
     ),
-    responses((status = 200, description = "Changes.", body = wire::ChangeList, headers(("Comptoir-Seq" = u64, description = "`next` again."))))
+    responses(
+        (status = 200, description = "Changes.", body = wire::ChangeList, headers(("Comptoir-Seq" = u64, description = "`next` again."))),
+        (status = 410, description = "Changes behind `after` are no longer kept: take a fresh export.", body = wire::ProblemDocument, content_type = "application/problem+json"),
+    )
 )]
 pub async fn read(
     State(door): State<Door>,

@@ -3,8 +3,9 @@
 use std::sync::Arc;
 
 use axum::extract::{Request, State};
-use axum::http::StatusCode;
-use axum::response::Response;
+use axum::http::header::ALLOW;
+use axum::http::{HeaderValue, StatusCode};
+use axum::response::{IntoResponse as _, Response};
 use dialect::rows::{CsvRows, Detected, Form, JsonRows, MapFile, NdjsonRows, RowShape};
 use dialect::{Media, Received};
 use domain::batch::{Commit, Report};
@@ -65,7 +66,9 @@ pub async fn create(
     request: Request,
 ) -> Result<Response, Fault> {
     if word != "import" {
-        return Err(Fault::method_not_allowed());
+        let mut response = Fault::method_not_allowed().into_response();
+        response.headers_mut().insert(ALLOW, HeaderValue::from_static("GET,HEAD,PATCH,PUT,DELETE"));
+        return Ok(response);
     }
     let subject = Subject::find(&door, &caller, &entity).await?;
     let asked = translate::Asked::read(request.uri().query(), &KNOWN_HERE, &[])?;
@@ -78,7 +81,7 @@ pub async fn create(
         return Err(asked.wrong("map", "a map file", "left out: only CSV has columns to explain"));
     }
     let idempotency =
-        dialect::idempotency(&parts.headers, &parts.method, path(&parts), &text, &received.hash)?;
+        dialect::idempotency(&parts.headers, &parts.method, path(&parts), &text, received.hash.as_ref())?;
     let lenient = received.media == Media::Csv;
     let shape = shape(&subject.project, &subject.catalogue, subject.entity.ix, lenient);
     let Opened { rows, columns, csv } = blocking(move || open(received, shape, map.as_ref())).await??;

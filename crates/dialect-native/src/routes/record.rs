@@ -256,7 +256,7 @@ async fn write(
     let parameters = Parameters::new(mode, Commit::Together);
     let text = format!("{} {revision:?}", translate::parameters_text(&parameters, "one"));
     let idempotency =
-        dialect::idempotency(&parts.headers, &parts.method, path(&parts), &text, &received.hash)?;
+        dialect::idempotency(&parts.headers, &parts.method, path(&parts), &text, received.hash.as_ref())?;
     let rows: Box<dyn Rows> = match mode {
         Mode::Delete => {
             let mut row = Row::new(1, subject.entity.ix);

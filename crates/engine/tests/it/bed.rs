@@ -44,9 +44,13 @@ type = "reference(user)"
 impl Bed {
     /// Chunks of `chunk_rows` rows.
     pub async fn with_chunks(chunk_rows: usize) -> Bed {
+        Bed::over(Arc::new(store_sqlite::open_temporary().unwrap()), chunk_rows).await
+    }
+
+    /// Over a store that may have been used before, like a server that starts again.
+    pub async fn over(store: Arc<dyn store::Store>, chunk_rows: usize) -> Bed {
         let config = Config { chunk_rows, key_timeout: Duration::from_secs(20), ..Config::default() };
         let clock = Arc::new(FixedClock::at(1_780_000_000_000));
-        let store = Arc::new(store_sqlite::open_temporary().unwrap());
         let engine = Engine::new(store, clock.clone(), Arc::new(SequentialIds::default()), config);
         let file: ProjectFile = toml::from_str(PROJECT).unwrap();
         engine.apply(&file, ApplyOptions::default()).await.unwrap();
@@ -92,13 +96,17 @@ impl Bed {
     }
 
     pub async fn upsert_with_key(&self, key: &str, text: &str) -> Result<Report, engine::Error> {
+        self.engine.execute(&self.caller, self.call_with_key(key, text)).await
+    }
+
+    pub fn call_with_key(&self, key: &str, text: &str) -> Call {
         let mut call = self.call(Mode::Upsert, Commit::Alone, text);
         let mut hash = [0; 32];
         for (n, byte) in text.bytes().enumerate() {
             hash[n % 32] ^= byte.rotate_left((n / 32) as u32 % 8);
         }
         call.idempotency = Some(Idempotency { key: key.to_owned(), hash });
-        self.engine.execute(&self.caller, call).await
+        call
     }
 
     /// All changes so far.
