@@ -80,10 +80,15 @@ impl Background {
         Ok(self.child.try_wait()?)
     }
 
+    /// Returns what the process has printed so far.
+    pub(crate) fn printed(&self) -> String {
+        let text = std::fs::read(&self.log).unwrap_or_default();
+        String::from_utf8_lossy(&text).into_owned()
+    }
+
     /// Returns the last lines the process printed.
     pub(crate) fn last_lines(&self) -> String {
-        let text = std::fs::read(&self.log).unwrap_or_default();
-        let text = String::from_utf8_lossy(&text);
+        let text = self.printed();
         let lines: Vec<&str> = text.lines().collect();
         lines[lines.len().saturating_sub(30)..].join("\n")
     }

@@ -8,10 +8,13 @@
 //!   must exit with 0. The lines before the last command are run first, to their end.
 //! - `<!-- ci: expect -->`: the block is run and must print what the next `text` or `json` block holds,
 //!   in which a line `…` stands for any lines and `…` within a line for any text.
+//! - `<!-- ci: printed -->`: comes before a `text` or `json` block instead, which must be all that the
+//!   server has printed until then, with `…` as above.
 //!
-//! Blocks run in bash, in the workspace root, one after the other as in one shell: a variable set in
-//! one is known in the next. `COMPTOIR_DATA` names a data folder that does not exist yet, and
-//! `cargo install` puts its programs into a folder of this run that is on the `PATH`.
+//! Blocks run in bash, one after the other as in one shell: a variable set in one is known in the next,
+//! and a folder gone to is where the next one starts. The first starts in the workspace root.
+//! `COMPTOIR_DATA` names a data folder that does not exist yet, `mktemp` makes its files in a folder of
+//! this run, and `cargo install` puts its programs into one that is on the `PATH`.
 
 mod blocks;
 mod expect;
@@ -31,10 +34,13 @@ use crate::process::{self, Background, TemporaryFolder};
 /// How long a server may take until it answers, once it is built.
 const START_LIMIT: Duration = Duration::from_secs(60);
 
-/// What every script begins with: variables of the earlier blocks are known, ours are kept.
+/// How long a server that answers may take to print what it prints at its start.
+const PRINT_LIMIT: Duration = Duration::from_secs(5);
+
+/// What every script begins with: variables and folder of the earlier blocks are known, ours are kept.
 const PRELUDE: &str = r#"[ ! -f "$README_STATE" ] || . "$README_STATE"
 set -a
-trap 'export -p >"$README_STATE"' EXIT
+trap '{ export -p; printf "cd %q\n" "$PWD"; } >"$README_STATE"' EXIT
 "#;
 
 /// Runs the README's marked blocks.
@@ -74,6 +80,7 @@ impl Shell<'_> {
             Action::Run { script } => self.succeed(script),
             Action::Serve { url, script } => self.serve(url, script),
             Action::Expect { script, output } => self.expect(script, output),
+            Action::Printed { output } => self.printed(output),
         };
         if let (Err(_), Some(server)) = (&result, &self.server) {
             println!("the server's last lines:\n{}", server.last_lines());
@@ -101,6 +108,18 @@ impl Shell<'_> {
             None => Ok(()),
             Some(difference) => {
                 bail!("{difference}")
+            }
+        }
+    }
+
+    fn printed(&self, expected: &str) -> anyhow::Result<()> {
+        let server = self.server.as_ref().context("no server runs that could have printed this")?;
+        let start = Instant::now();
+        loop {
+            match expect::difference(expected, &server.printed()) {
+                None => return Ok(()),
+                Some(difference) if start.elapsed() > PRINT_LIMIT => bail!("{difference}"),
+                Some(_) => std::thread::sleep(Duration::from_millis(50)),
             }
         }
     }
@@ -139,6 +158,7 @@ impl Shell<'_> {
         bash.args(["-euo", "pipefail", "-c", &format!("{PRELUDE}{script}")])
             .env("README_STATE", self.folder.join("variables"))
             .env("COMPTOIR_DATA", self.folder.join("data"))
+            .env("TMPDIR", self.folder)
             .env("CARGO_INSTALL_ROOT", self.folder.join("install"))
             .env("PATH", std::env::join_paths(folders).unwrap_or(path));
         bash
@@ -185,6 +205,25 @@ mod tests {
     #[test]
     fn variables_are_known_in_later_blocks() {
         perform(&[run("NAME='Quai Sud'"), expect("echo \"$NAME\"", "Quai Sud")]).unwrap();
+    }
+
+    #[test]
+    fn a_folder_is_where_the_next_block_starts() {
+        let here = "mkdir \"$TMPDIR/Quai Sud\"\ncd \"$TMPDIR/Quai Sud\"";
+        perform(&[run(here), expect("basename \"$PWD\"", "Quai Sud")]).unwrap();
+    }
+
+    #[test]
+    fn what_a_server_printed_is_compared() {
+        let folder = TemporaryFolder::new("readme-test").unwrap();
+        let mut shell = Shell { folder: folder.path(), server: None };
+        let printed = |output: &str| Action::Printed { output: output.into() };
+        assert!(shell.perform(&printed("…")).unwrap_err().to_string().contains("no server runs"));
+        let script = "echo listening; exec sleep 60";
+        let mut bash = process::command("bash");
+        let server = Background::start(bash.args(["-c", script]), &folder.path().join("log")).unwrap();
+        shell.server = Some(server);
+        shell.perform(&printed("listening")).unwrap();
     }
 
     #[test]

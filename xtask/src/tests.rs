@@ -6,8 +6,11 @@ use std::process::{ExitCode, ExitStatus};
 
 use crate::process;
 
-/// Where the sample data of the tests lies, relative to the workspace root.
+/// Where the sample data of the tests lies, relative to the workspace root, unless [`VARIABLE`] says.
 const SAMPLE_DATA: &str = "../shared/data/chinook";
+
+/// Names the folder of the sample data for the tests.
+const VARIABLE: &str = "COMPTOIR_SAMPLE_DATA";
 
 /// Runs `cargo test` and ends as it does, so that its lines are the last ones.
 pub(crate) fn command(args: &[String]) -> anyhow::Result<ExitCode> {
@@ -25,8 +28,8 @@ pub(crate) fn run(args: &[String]) -> anyhow::Result<ExitStatus> {
     }
     cargo.args(args);
     match sample_data() {
-        Some(folder) => _ = cargo.env("COMPTOIR_SAMPLE_DATA", folder),
-        None => not_run(&format!("the sample-data tests (no {SAMPLE_DATA})"))?,
+        Some(folder) => _ = cargo.env(VARIABLE, folder),
+        None => not_run(&format!("the sample-data tests: no {SAMPLE_DATA}, and {VARIABLE} names no folder"))?,
     }
     process::status(&mut cargo)
 }
@@ -38,14 +41,15 @@ fn chooses_packages(args: &[String]) -> bool {
 }
 
 fn sample_data() -> Option<PathBuf> {
-    process::workspace_root().join(SAMPLE_DATA).canonicalize().ok().filter(|path| path.is_dir())
+    let folder = std::env::var_os(VARIABLE).unwrap_or_else(|| SAMPLE_DATA.into());
+    process::workspace_root().join(folder).canonicalize().ok().filter(|path| path.is_dir())
 }
 
 /// Says in one red line that a suite cannot run; where machines check, that is a failure.
 fn not_run(suite: &str) -> anyhow::Result<()> {
     let line = format!("NOT RUN: {suite}");
     if std::env::var_os("CI").is_some_and(|value| value == "true") {
-        anyhow::bail!("{line}: with CI=true every suite must run, so put what is missing there");
+        anyhow::bail!("{line}; with CI=true every suite must run, so put what is missing there");
     }
     if std::io::stderr().is_terminal() {
         eprintln!("\x1b[31m{line}\x1b[0m");

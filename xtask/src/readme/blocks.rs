@@ -18,6 +18,8 @@ pub(crate) enum Action {
     Serve { url: String, script: String },
     /// Run the script; it must print `output`.
     Expect { script: String, output: String },
+    /// The server that runs must have printed `output`.
+    Printed { output: String },
 }
 
 /// A fenced block: the word after its opening fence, and its lines.
@@ -49,12 +51,12 @@ fn mark(line: &str) -> Option<&str> {
 }
 
 fn action(mark: &str, rest: &mut Lines) -> anyhow::Result<Action> {
-    let script = script(rest)?;
     match mark.split_whitespace().collect::<Vec<_>>()[..] {
-        ["run"] => Ok(Action::Run { script }),
-        ["serve", url] => Ok(Action::Serve { url: url.to_owned(), script }),
-        ["expect"] => Ok(Action::Expect { script, output: output(rest)? }),
-        _ => bail!("`ci: {mark}` is none of `run`, `serve URL`, `expect`"),
+        ["run"] => Ok(Action::Run { script: script(rest)? }),
+        ["serve", url] => Ok(Action::Serve { url: url.to_owned(), script: script(rest)? }),
+        ["expect"] => Ok(Action::Expect { script: script(rest)?, output: output(rest)? }),
+        ["printed"] => Ok(Action::Printed { output: output(rest)? }),
+        _ => bail!("`ci: {mark}` is none of `run`, `serve URL`, `expect`, `printed`"),
     }
 }
 
@@ -69,10 +71,10 @@ fn script(rest: &mut Lines) -> anyhow::Result<String> {
 }
 
 fn output(rest: &mut Lines) -> anyhow::Result<String> {
-    let fence = rest.next_fence(false).context("the block has no expected output after it")?;
+    let fence = rest.next_fence(false).context("no expected output follows")?;
     ensure!(
         matches!(fence.language.as_str(), "text" | "json"),
-        "the block after the command is `{}`; make it `text` or `json`",
+        "the block of what is printed is `{}`; make it `text` or `json`",
         fence.language
     );
     Ok(fence.text)
@@ -192,6 +194,12 @@ which answers
 ```text
 ok
 ```
+
+<!-- ci: printed -->
+```text
+listening
+…
+```
 ";
 
     #[test]
@@ -213,6 +221,7 @@ ok
                     output: "ok\n".into(),
                 },
             },
+            Block { line: 30, action: Action::Printed { output: "listening\n…\n".into() } },
         ];
         assert_eq!(parse(README).unwrap(), expected);
     }
@@ -228,6 +237,7 @@ ok
         assert!(error("<!-- ci: run -->\n```text\n```\n").contains("make it `sh`"));
         assert!(error("<!-- ci: run -->\n```sh\n$ ls\n```\n").contains("prompts"));
         assert!(error("<!-- ci: expect -->\n```sh\nls\n```\n").contains("no expected output"));
+        assert!(error("<!-- ci: printed -->\n```sh\n```\n").contains("make it `text`"));
         assert!(error("```sh\nls\n").contains("never closed"));
     }
 

@@ -45,7 +45,9 @@ impl Url {
         stream.set_read_timeout(Some(LIMIT))?;
         stream.set_write_timeout(Some(LIMIT))?;
         let Self { authority, path } = self;
-        write!(stream, "GET {path} HTTP/1.1\r\nHost: {authority}\r\nConnection: close\r\n\r\n")?;
+        // In one piece: a server may answer and hang up while we still send the next one.
+        let request = format!("GET {path} HTTP/1.1\r\nHost: {authority}\r\nConnection: close\r\n\r\n");
+        stream.write_all(request.as_bytes())?;
         let mut line = String::new();
         BufReader::new(stream).read_line(&mut line)?;
         let status =

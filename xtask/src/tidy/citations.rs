@@ -10,7 +10,7 @@ use super::Finding;
 use super::tree::{Tree, numbered};
 
 /// The pages that may be cited, each `docs/reference/<page>.md`.
-const PAGES: &[&str] = &["weavy", "webhooks", "crmcom", "shopranos", "jerasoft", "hooks"];
+const PAGES: &[&str] = &["native", "crmcom", "weavy", "webhooks", "shopranos", "jerasoft", "hooks"];
 
 /// Pages that lie outside the repository: whoever reads the code could not follow the citation.
 const ELSEWHERE: &[&str] = &["design", "style"];
@@ -165,6 +165,16 @@ mod tests {
         );
         assert_eq!(found("table(\"crmcom §6\");\n"), [""; 0]);
         assert_eq!(found("/// Source: the server's own tests.\n"), [""; 0]);
+    }
+
+    #[test]
+    fn every_page_is_checked_like_the_others() {
+        let cite = |text: &str| {
+            let page = ("docs/reference/native.md", "# Our own\n## 4. Batches\n### 4.2 The answer\n");
+            check(&Tree::of(&[page, ("crates/engine/src/x.rs", text)])).len()
+        };
+        assert_eq!(cite("/// Source: native §4.2.\n"), 0);
+        assert_eq!(cite("/// Source: native §4.5.\n"), 1);
     }
 
     #[test]

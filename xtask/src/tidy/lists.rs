@@ -1,4 +1,4 @@
-//! Lists agree with folders: entities, scenarios, and the rooms of every dialect.
+//! Lists agree with folders: entities, dialects and stores, scenarios, and the rooms of every dialect.
 
 use std::collections::BTreeMap;
 
@@ -16,11 +16,15 @@ const ROOMS: &[&str] = &[
     "src/decisions.rs",
 ];
 
+/// Where the program is put together: its list of dialects and its list of stores.
+const COMPOSITION: &str = "crates/server/src/compose.rs";
+
 /// How a dialect's README says which rooms it has not.
 const LEFT_OUT: &str = "Rooms left out:";
 
 pub(crate) fn check(tree: &Tree) -> Vec<Finding> {
     let mut findings = check_catalogue(tree);
+    findings.extend(check_composition(tree));
     for name in tree.crates().into_iter().filter(|name| name.starts_with("dialect-")) {
         let folder = format!("crates/{name}/");
         findings.extend(check_rooms(tree, &folder));
@@ -64,6 +68,28 @@ fn listed_entity(line: &str) -> Option<&str> {
     let (_, rest) = line.split_once("catalog/")?;
     let (name, _) = rest.split_once(".toml\"")?;
     Some(name)
+}
+
+/// Every dialect and every store is named where the program is put together, outside comments.
+///
+/// A line that names one without a folder does not compile.
+fn check_composition(tree: &Tree) -> Vec<Finding> {
+    let list = tree.get(COMPOSITION).unwrap_or_default();
+    let is_named = |name: &str| {
+        let path = format!("{}::", name.replace('-', "_"));
+        let code = list.lines().map(|line| line.split("//").next().unwrap_or_default());
+        code.flat_map(|code| code.match_indices(&path).map(move |(at, _)| &code[..at]))
+            .any(|before| !before.ends_with(|c: char| c.is_alphanumeric() || c == '_'))
+    };
+    let crates = tree.crates().into_iter();
+    crates
+        .filter(|name| name.starts_with("dialect-") || name.starts_with("store-"))
+        .filter(|name| !is_named(name))
+        .map(|name| {
+            let text = format!("the program does not use `{name}`; add its line to {COMPOSITION}");
+            Finding::fault(&format!("crates/{name}/Cargo.toml"), 1, text)
+        })
+        .collect()
 }
 
 /// Every room is there, or the README says that it is not; never both.
@@ -160,6 +186,7 @@ mod tests {
             all.insert(format!("crates/dialect-weavy/{path}"), "x");
         }
         all.insert("crates/dialect-weavy/README.md".into(), readme);
+        all.insert(COMPOSITION.into(), "Box::new(dialect_weavy::Weavy)");
         for (path, text) in files {
             all.insert(format!("crates/dialect-weavy/{path}"), text);
         }
@@ -190,6 +217,22 @@ mod tests {
                  crates/domain/catalog/customer.toml or remove the line",
             ]
         );
+    }
+
+    #[test]
+    fn dialects_and_stores_are_named_in_the_composition() {
+        let crates = [("crates/dialect-weavy/Cargo.toml", "x"), ("crates/store-sqlite/Cargo.toml", "x")];
+        let missing = |list: &str| {
+            let named = |finding: &String| finding.contains("the program does not use");
+            found(&[crates[0], crates[1], (COMPOSITION, list)]).into_iter().filter(named).collect::<Vec<_>>()
+        };
+        assert_eq!(missing("dialect_weavy::Weavy, store_sqlite::open(x)"), [""; 0]);
+        assert_eq!(
+            missing("// dialect_weavy::Weavy\nmy_store_sqlite::open, store_sqlite::open"),
+            ["crates/dialect-weavy/Cargo.toml:1: the program does not use `dialect-weavy`; add its line to \
+                 crates/server/src/compose.rs"]
+        );
+        assert_eq!(missing("store_sqlite_x::open, dialect_weavy::Weavy").len(), 1);
     }
 
     #[test]

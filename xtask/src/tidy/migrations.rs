@@ -18,15 +18,21 @@ pub(crate) fn check(tree: &Tree) -> Vec<Finding> {
 }
 
 /// Each migration is `<number>_<name>.sql`, has a number of its own, and begins with a comment.
+///
+/// A folder within is a sequence of its own: control files and project files are numbered apart.
 fn check_folder(tree: &Tree, folder: &str) -> Vec<Finding> {
     let mut numbers = BTreeMap::new();
     let mut findings = Vec::new();
-    for (name, text) in tree.below(folder) {
-        let mut find = |text: String| findings.push(Finding::fault(&format!("{folder}{name}"), 1, text));
+    for (path, text) in tree.below(folder) {
+        let mut find = |text: String| findings.push(Finding::fault(&format!("{folder}{path}"), 1, text));
+        let (sequence, name) = path.rsplit_once('/').unwrap_or(("", path));
         match number(name) {
-            None => find("name it like `0007_deliveries.sql`: a number, then what it makes".to_owned()),
+            None => find(
+                "name it like `0007_scripts_and_jobs.sql`: a number, then what it makes in small letters"
+                    .to_owned(),
+            ),
             Some(number) => {
-                if let Some(other) = numbers.insert(number, name) {
+                if let Some(other) = numbers.insert((sequence, number), name) {
                     find(format!("its number is `{other}`'s already; take the next free one"));
                 }
             }
@@ -38,9 +44,14 @@ fn check_folder(tree: &Tree, folder: &str) -> Vec<Finding> {
     findings
 }
 
+/// Returns the number of `0007_scripts_and_jobs.sql`: digits, then words in `snake_case`.
 fn number(name: &str) -> Option<u32> {
-    let (number, rest) = name.strip_suffix(".sql")?.split_once('_')?;
-    (!rest.is_empty()).then(|| number.parse().ok())?
+    let (number, words) = name.strip_suffix(".sql")?.split_once('_')?;
+    let is_word = |word: &str| {
+        !word.is_empty() && word.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit())
+    };
+    let is_number = number.bytes().all(|byte| byte.is_ascii_digit());
+    (is_number && words.split('_').all(is_word)).then(|| number.parse().ok())?
 }
 
 /// Finds the migrations of one folder that the other has not.
@@ -82,6 +93,25 @@ mod tests {
             ]
         );
         assert_eq!(found(&[FIRST, more]).len(), 2);
+    }
+
+    #[test]
+    fn names_are_a_number_and_words_in_small_letters() {
+        let numbers = ["0001_projects.sql", "0012_journal_and_ledger.sql", "3_utf8.sql"].map(number);
+        assert_eq!(numbers, [Some(1), Some(12), Some(3)]);
+        let none =
+            ["projects.sql", "0001-projects.sql", "0001_.sql", "0001_a__b.sql", "0001_Ab.sql", "+1_a.sql"];
+        assert_eq!(none.map(number), [None; 6]);
+    }
+
+    #[test]
+    fn folders_within_are_numbered_apart() {
+        let folder = "crates/store-sqlite/migrations";
+        let (control, project) =
+            (format!("{folder}/control/0001_projects.sql"), format!("{folder}/project/0001_journal.sql"));
+        let again = format!("{folder}/project/01_ledger.sql");
+        assert_eq!(found(&[(&control, "-- Why.\n"), (&project, "-- Why.\n")]), [""; 0]);
+        assert_eq!(found(&[(&again, "-- Why.\n"), (&project, "-- Why.\n")]).len(), 1);
     }
 
     #[test]
