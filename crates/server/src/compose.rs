@@ -7,6 +7,7 @@ use std::sync::Arc;
 use axum::Router;
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
+use axum::routing::any_service;
 use dialect::Dialect;
 use domain::clock::Chance;
 use engine::{Engine, SystemChance, SystemClock};
@@ -28,7 +29,7 @@ fn open_store(config: &Config) -> Result<Arc<dyn Store>, store::Error> {
 pub struct Opened {
     pub engine: Engine,
     pub config: Config,
-    dialects: Vec<Box<dyn Dialect>>,
+    dialects: Arc<[Box<dyn Dialect>]>,
 }
 
 /// Why a data folder is not opened.
@@ -74,7 +75,7 @@ pub fn open(config: Config) -> Result<Opened, OpenFault> {
     };
     let chance: Arc<dyn Chance> = chance;
     let engine = Engine::new(store, Arc::new(SystemClock), chance, engine_config(&config, secret_key));
-    Ok(Opened { engine, config, dialects: dialects() })
+    Ok(Opened { engine, config, dialects: dialects().into() })
 }
 
 /// Makes a folder that only its owner can look into; one that exists is left as it is.
@@ -91,8 +92,10 @@ impl Opened {
             spool: self.config.data.join("spool"),
         };
         let mut doors = Router::new();
-        for dialect in &self.dialects {
-            doors = doors.nest(dialect.prefix(), dialect.routes(self.engine.clone(), &shared));
+        for dialect in self.dialects.iter() {
+            let (prefix, routes) = (dialect.prefix(), dialect.routes(self.engine.clone(), &shared));
+            // The prefix with a slash is the door's too.
+            doors = doors.route(&format!("{prefix}/"), any_service(routes.clone())).nest(prefix, routes);
         }
         doors
     }
@@ -103,9 +106,9 @@ impl Opened {
         local::router(self.engine.clone(), self.doors()).fallback(nothing_here)
     }
 
-    /// Name of the door that a path leads to, for logs and counters.
-    pub(crate) fn door_of(&self) -> Vec<(&'static str, &'static str)> {
-        self.dialects.iter().map(|dialect| (dialect.prefix(), dialect.name())).collect()
+    /// The doors, for whoever has to know which one a path leads to.
+    pub(crate) fn dialects(&self) -> Arc<[Box<dyn Dialect>]> {
+        self.dialects.clone()
     }
 }
 
@@ -116,6 +119,12 @@ pub(crate) async fn nothing_here() -> Response {
         "There is no such path",
         "the native API is below /api/v1, its description at /api/docs",
     )
+}
+
+/// The answer to another method than a path of the house has.
+pub(crate) async fn no_such_method() -> Response {
+    let detail = "this path is only for GET";
+    problem(StatusCode::METHOD_NOT_ALLOWED, "The path has no such method", detail)
 }
 
 /// A problem document of the house itself.

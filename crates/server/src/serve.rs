@@ -1,6 +1,8 @@
 //! Listening, answering, and coming to an orderly end.
 
+use std::future::poll_fn;
 use std::net::SocketAddr;
+use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
@@ -17,21 +19,24 @@ use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
-use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
 use tokio::net::TcpListener;
 use tokio::sync::{Semaphore, watch as signal};
 use tower::ServiceExt as _;
 use tower_http::catch_panic::CatchPanicLayer;
 use tower_http::timeout::TimeoutBody;
 
-use crate::compose::{nothing_here, problem};
+use crate::compose::{no_such_method, nothing_here, problem};
 use crate::config::Limits;
 use crate::local::Socket;
-use crate::watch::Watch;
+use crate::watch::{Panicked, Watch};
 use crate::{Failure, Opened};
 
 /// How long connections have to send their last bytes once every answer is made.
 const LAST_BYTES: Duration = Duration::from_secs(2);
+
+/// How long a client that was answered may go on sending what nobody reads.
+const LONGEST_FAREWELL: Duration = Duration::from_secs(10);
 
 /// When a server first removes what is past its time: not while everybody comes back.
 const FIRST_HOUSEKEEPING: Duration = Duration::from_secs(600);
@@ -80,7 +85,7 @@ pub async fn serve(opened: Opened, mut stop: Stop, ready: impl FnOnce(SocketAddr
     if !address.ip().is_loopback() {
         tracing::warn!(%address, "listening beyond this machine without TLS: put a proxy with TLS before it");
     }
-    let watch = Arc::new(Watch::new(opened.door_of()));
+    let watch = Arc::new(Watch::new(opened.dialects()));
     let socket = Socket::open(&opened.config.data)?;
     let strangers = guarded(house(&opened.engine, &watch, opened.doors()), &watch);
     let owner = guarded(socket.guard(opened.owner()), &watch);
@@ -95,8 +100,8 @@ pub async fn serve(opened: Opened, mut stop: Stop, ready: impl FnOnce(SocketAddr
 
     // An error means that nobody can stop us any more: then nobody wants us either.
     let _ = stop.wait_for(|stop| *stop).await;
-    tracing::info!(requests = watch.in_progress(), "stopping");
     watch.stop();
+    tracing::info!(requests = watch.in_progress(), "stopping");
     if tokio::time::timeout(limits.stop_timeout, watch.idle()).await.is_err() {
         tracing::warn!(requests = watch.in_progress(), "requests took too long and are given up");
     }
@@ -130,6 +135,7 @@ fn house(engine: &Engine, watch: &Arc<Watch>, doors: Router) -> Router {
         .route("/healthz", get(async || "alive\n"))
         .route("/readyz", get(readyz))
         .route("/metrics", get(metrics))
+        .method_not_allowed_fallback(no_such_method)
         .with_state(state)
         .merge(doors)
         .fallback(nothing_here)
@@ -166,8 +172,9 @@ fn guarded(router: Router, watch: &Arc<Watch>) -> Router {
         let text = text.or_else(|| panic.downcast_ref::<&str>().copied()).unwrap_or("no text");
         tracing::error!(panic = text, "an answer ended in a panic");
         counting.metrics.panics.fetch_add(1, Ordering::Relaxed);
-        let detail = "an internal error occurred; the log of the server says more";
-        problem(StatusCode::INTERNAL_SERVER_ERROR, "We are at fault", detail)
+        let mut response = StatusCode::INTERNAL_SERVER_ERROR.into_response();
+        response.extensions_mut().insert(Panicked);
+        response
     };
     router
         .layer(CatchPanicLayer::custom(caught))
@@ -239,24 +246,46 @@ where
         if let Some(peer) = peer {
             request.extensions_mut().insert(ConnectInfo(peer));
         }
-        app.clone().oneshot(request)
+        Box::pin(app.clone().oneshot(request))
     });
-    let connection = http1::Builder::new()
+    let mut connection = http1::Builder::new()
         .timer(TokioTimer::new())
         .header_read_timeout(shared.limits.header_timeout)
+        // Who has said all there is to say may hang up, or wait for the answer: a call that was
+        // received whole is done whole.
+        .half_close(true)
         .serve_connection(TokioIo::new(stream), service);
-    let mut connection = std::pin::pin!(connection);
     let result = tokio::select! {
-        result = connection.as_mut() => result,
-        () = ended(&mut shared.ending) => {
-            connection.as_mut().graceful_shutdown();
-            connection.await
+        result = poll_fn(|context| connection.poll_without_shutdown(context)) => Some(result),
+        () = ended(&mut shared.ending) => None,
+    };
+    let result = match result {
+        Some(result) => result,
+        None => {
+            Pin::new(&mut connection).graceful_shutdown();
+            poll_fn(|context| connection.poll_without_shutdown(context)).await
         }
     };
     if let Err(error) = result {
         // A client that went away, or was too slow: its affair.
         tracing::debug!(%error, "a connection ended early");
     }
+    let stream = connection.into_parts().io.into_inner();
+    tokio::select! {
+        _ = tokio::time::timeout(LONGEST_FAREWELL, take_leave(stream)) => {}
+        () = ended(&mut shared.ending) => {}
+    }
+}
+
+/// Says that nothing more will come, and lets the client say the rest: an answer that was given
+/// before all was sent, as to a body that is too large, is lost on its way if the connection is
+/// closed over bytes that nobody read.
+async fn take_leave<S: AsyncRead + AsyncWrite + Unpin>(mut stream: S) {
+    if stream.shutdown().await.is_err() {
+        return;
+    }
+    let mut unread = vec![0; 16 << 10];
+    while let Ok(Ok(1..)) = tokio::time::timeout(LAST_BYTES, stream.read(&mut unread)).await {}
 }
 
 #[cfg(test)]
@@ -270,7 +299,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_panic_is_one_answer_and_no_more() {
-        let watch = Arc::new(Watch::new(Vec::new()));
+        let watch = Arc::new(Watch::new(Arc::new([])));
         let broken = async || -> &'static str { panic!("a bug") };
         let router = Router::new().route("/broken", get(broken)).route("/good", get(async || "good"));
         let router = guarded(router, &watch);

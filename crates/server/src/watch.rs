@@ -12,6 +12,8 @@ use axum::http::header::{CONNECTION, RETRY_AFTER};
 use axum::http::{HeaderValue, StatusCode};
 use axum::middleware::Next;
 use axum::response::Response;
+use dialect::Dialect;
+use domain::Kind;
 use hyper::body::{Frame, SizeHint};
 use tokio::sync::Notify;
 
@@ -21,10 +23,13 @@ use crate::metrics::Metrics;
 /// When those turned away may come again, in seconds.
 const RETRY_AFTER_S: u16 = 5;
 
+/// What is no door, in logs and counters.
+const HOUSE: &str = "house";
+
 /// What all requests of a process share.
 pub(crate) struct Watch {
     pub(crate) metrics: Metrics,
-    doors: Vec<(&'static str, &'static str)>,
+    doors: Arc<[Box<dyn Dialect>]>,
     stopping: AtomicBool,
     idle: Notify,
 }
@@ -33,9 +38,8 @@ pub(crate) struct Watch {
 struct InProgress(Arc<Watch>);
 
 impl Watch {
-    /// `doors` are paths with the names of their doors.
-    pub(crate) fn new(doors: Vec<(&'static str, &'static str)>) -> Self {
-        let names: Vec<&'static str> = doors.iter().map(|(_, name)| *name).chain(["house"]).collect();
+    pub(crate) fn new(doors: Arc<[Box<dyn Dialect>]>) -> Self {
+        let names: Vec<&'static str> = doors.iter().map(|door| door.name()).chain([HOUSE]).collect();
         Watch { metrics: Metrics::new(names), doors, stopping: AtomicBool::new(false), idle: Notify::new() }
     }
 
@@ -63,11 +67,38 @@ impl Watch {
         }
     }
 
-    fn door_of(&self, path: &str) -> &'static str {
-        let is_below = |prefix: &str| {
-            path.strip_prefix(prefix).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+    /// The door that a path leads to; `None` for the house itself.
+    fn door_of(&self, path: &str) -> Option<&dyn Dialect> {
+        let is_below = |door: &dyn Dialect| {
+            path.strip_prefix(door.prefix()).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
         };
-        self.doors.iter().find(|(prefix, _)| is_below(prefix)).map_or("house", |(_, name)| name)
+        self.doors.iter().map(|door| &**door).find(|door| is_below(*door))
+    }
+
+    /// What a caller is told in the place of an answer, in the words of the door.
+    fn fault(&self, path: &str, kind: Kind, title: &str, detail: &str) -> Response {
+        let status = match kind {
+            Kind::Unavailable => StatusCode::SERVICE_UNAVAILABLE,
+            _ => StatusCode::INTERNAL_SERVER_ERROR,
+        };
+        match self.door_of(path) {
+            Some(door) => door.fault(kind, detail),
+            None => problem(status, title, detail),
+        }
+    }
+
+    fn turned_away(&self, path: &str) -> Response {
+        self.metrics.turned_away.fetch_add(1, Ordering::Relaxed);
+        let detail = "the server is shutting down; repeat the call in a few seconds";
+        let mut response = self.fault(path, Kind::Unavailable, "The server is shutting down", detail);
+        response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
+        response.headers_mut().insert(RETRY_AFTER, HeaderValue::from(RETRY_AFTER_S));
+        response
+    }
+
+    fn panicked(&self, path: &str) -> Response {
+        let detail = "an internal error occurred; the log of the server says more";
+        self.fault(path, Kind::Internal, "We are at fault", detail)
     }
 }
 
@@ -86,36 +117,34 @@ impl Drop for InProgress {
     }
 }
 
+/// Marks an answer that ended in a panic; [`watch`] puts the door's words in its place.
+#[derive(Clone, Copy)]
+pub(crate) struct Panicked;
+
 /// Goes around every request.
 pub(crate) async fn watch(State(watch): State<Arc<Watch>>, request: Request, next: Next) -> Response {
     let held = InProgress::begin(&watch);
+    // The query may hold a token, so it is left out.
+    let path = request.uri().path().to_owned();
     if watch.is_stopping() {
-        watch.metrics.turned_away.fetch_add(1, Ordering::Relaxed);
-        return turned_away();
+        return watch.turned_away(&path);
     }
     let started = Instant::now();
     let method = request.method().clone();
-    // The query may hold a token, so it is left out.
-    let path = request.uri().path().to_owned();
-    let door = watch.door_of(&path);
-    let response = next.run(request).await;
+    let door = watch.door_of(&path).map_or(HOUSE, |door| door.name());
+    let mut response = next.run(request).await;
+    if response.extensions().get::<Panicked>().is_some() {
+        response = watch.panicked(&path);
+    }
     let (status, took) = (response.status(), started.elapsed());
     watch.metrics.count(door, status.as_u16(), took);
     let ms = (took.as_secs_f64() * 10_000.0).round() / 10.0;
-    if door == "house" && status.is_success() {
+    if door == HOUSE && status.is_success() {
         tracing::debug!(http.method = %method, http.path = path, http.status = status.as_u16(), ms, "request");
     } else {
         tracing::info!(http.method = %method, http.path = path, http.status = status.as_u16(), ms, door, "request");
     }
     response.map(|body| Body::new(HeldBody { body, _held: held }))
-}
-
-fn turned_away() -> Response {
-    let detail = "the server is shutting down; repeat the call in a few seconds";
-    let mut response = problem(StatusCode::SERVICE_UNAVAILABLE, "The server is shutting down", detail);
-    response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
-    response.headers_mut().insert(RETRY_AFTER, HeaderValue::from(RETRY_AFTER_S));
-    response
 }
 
 /// An answer whose request is in progress until it is written, or given up.

@@ -5,7 +5,8 @@ use std::path::PathBuf;
 use rusqlite::Connection;
 use serde_json::{Value, json};
 
-use crate::world::{JSON, KEY, Server, World};
+use crate::program::{Folder, Server};
+use crate::wire::JSON;
 
 const PROJECT: &str = r#"
 [project]
@@ -84,12 +85,12 @@ const INVOICES: &str =
     "SELECT 'I' || InvoiceId, 'C' || CustomerId, replace(InvoiceDate, ' ', 'T') || 'Z', CAST(Total AS TEXT),
     'Invoice ' || InvoiceId FROM Invoice ORDER BY InvoiceId";
 
-fn import_people(world: &World, source: &Connection) {
+fn import_people(folder: &Folder, source: &Connection) {
     // The map file turns the ERP's own headings into ours.
     let employees =
         ["Id", "Last", "First", "Title", "Boss", "Address", "City", "Zip", "Phone", "Fax", "Mail"];
-    world.file("employees.csv", csv_of(&employees, &table(source, EMPLOYEES)));
-    world.file(
+    folder.write("employees.csv", csv_of(&employees, &table(source, EMPLOYEES)));
+    folder.write(
         "employees.toml",
         r#"
         [columns]
@@ -119,15 +120,15 @@ fn import_people(world: &World, source: &Connection) {
         "email",
         "support_rep",
     ];
-    world.file("customers.csv", csv_of(&customers, &table(source, CUSTOMERS)));
-    world.must(
+    folder.write("customers.csv", csv_of(&customers, &table(source, CUSTOMERS)));
+    folder.must(
         0,
         &["import", "employees.csv", "--map", "employees.toml", "--project", "ACME", "--entity", "user"],
     );
-    world.must(0, &["import", "customers.csv", "--project", "ACME", "--entity", "customer"]);
+    folder.must(0, &["import", "customers.csv", "--project", "ACME", "--entity", "customer"]);
 }
 
-fn import_invoices(world: &World, source: &Connection) {
+fn import_invoices(folder: &Folder, source: &Connection) {
     let lines: Vec<String> = table(source, INVOICES)
         .into_iter()
         .map(|row| {
@@ -137,22 +138,20 @@ fn import_invoices(world: &World, source: &Connection) {
                 .to_string()
         })
         .collect();
-    world.file("invoices.ndjson", lines.join("\n"));
-    world.must(0, &["import", "invoices.ndjson", "--project", "ACME", "--entity", "event"]);
+    folder.write("invoices.ndjson", lines.join("\n"));
+    folder.must(0, &["import", "invoices.ndjson", "--project", "ACME", "--entity", "event"]);
 }
 
 #[test]
 fn the_sample_database_goes_in_and_comes_out_the_same() {
     let Some(source) = source() else { return };
-    let world = World::new();
-    world.file("acme.toml", PROJECT);
-    world.must(0, &["apply", "acme.toml"]);
-    import_people(&world, &source);
-    import_invoices(&world, &source);
+    let folder = Folder::of_project(PROJECT);
+    import_people(&folder, &source);
+    import_invoices(&folder, &source);
 
-    let users = world.export("user");
-    let customers = world.export("customer");
-    let events = world.export("event");
+    let users = folder.export("user");
+    let customers = folder.export("customer");
+    let events = folder.export("event");
     assert_eq!((users.len(), customers.len(), events.len()), (8, 59, 412));
     let boss_of = |code: &str| users.iter().find(|user| user["code"] == code).unwrap()["reports_to"].clone();
     assert_eq!((boss_of("E1"), boss_of("E8")), (Value::Null, json!("E6")));
@@ -182,24 +181,20 @@ fn the_sample_database_goes_in_and_comes_out_the_same() {
     assert!((sum - expected).abs() < 1e-6, "{sum} is not {expected}");
 
     // Again: nothing changes, and the journal does not grow.
-    let server = world.serve();
-    let seq = |server: &Server| {
-        let (_, answer) = server.json("GET", "/api/v1/ACME/changes?limit=1000&after=0", &[KEY], "");
-        answer["changes"].as_array().unwrap().len()
-    };
+    let server = folder.serve(&[]);
+    let seq = |server: &Server| server.changes().len();
     let before = seq(&server);
-    assert_eq!(before, 8 + 59 + 412 + 1 + standard_records(&server));
-    server.terminate();
-    import_people(&world, &source);
-    import_invoices(&world, &source);
-    let server = world.serve();
+    assert_eq!(before, 8 + 59 + 412 + 1 + server.count("generic_type", ""));
+    assert_eq!(server.terminate(), Some(0));
+    import_people(&folder, &source);
+    import_invoices(&folder, &source);
+    let server = folder.serve(&[]);
     assert_eq!(seq(&server), before);
-    let (_, batches) = server.json("GET", "/api/v1/ACME/batches?limit=3", &[KEY], "");
-    for batch in batches["batches"].as_array().unwrap() {
+    for batch in &server.batches()[..3] {
         assert_eq!((&batch["counts"]["added"], &batch["counts"]["updated"]), (&json!(0), &json!(0)));
         assert_eq!(batch["counts"]["unchanged"], batch["counts"]["received"]);
     }
-    server.terminate();
+    assert_eq!(server.terminate(), Some(0));
 
     // One changed customer is one journal entry, with before and after.
     let mut rows = table(&source, CUSTOMERS);
@@ -217,10 +212,10 @@ fn the_sample_database_goes_in_and_comes_out_the_same() {
         "email",
         "support_rep",
     ];
-    world.file("customers.csv", csv_of(&header, &rows));
-    world.must(0, &["import", "customers.csv", "--project", "ACME", "--entity", "customer"]);
-    let server = world.serve();
-    let (_, answer) = server.json("GET", &format!("/api/v1/ACME/changes?after={before}"), &[KEY], "");
+    folder.write("customers.csv", csv_of(&header, &rows));
+    folder.must(0, &["import", "customers.csv", "--project", "ACME", "--entity", "customer"]);
+    let server = folder.serve(&[]);
+    let answer = server.get(&format!("/api/v1/ACME/changes?after={before}")).json();
     let changes = answer["changes"].as_array().unwrap();
     assert_eq!(changes.len(), 1, "{answer}");
     assert_eq!((&changes[0]["code"], &changes[0]["operation"]), (&json!("C1"), &json!("updated")));
@@ -230,23 +225,15 @@ fn the_sample_database_goes_in_and_comes_out_the_same() {
     );
 }
 
-/// Records that every project begins with.
-fn standard_records(server: &Server) -> usize {
-    let (_, answer) = server.json("GET", "/api/v1/ACME/generic_type?limit=1000", &[KEY], "");
-    answer["generic_types"].as_array().unwrap().len()
-}
-
 #[test]
 fn the_sample_invoices_go_in_by_the_bulk_call_in_packages() {
     let Some(source) = source() else { return };
-    let world = World::new();
-    world.file("acme.toml", PROJECT);
-    world.must(0, &["apply", "acme.toml"]);
-    import_people(&world, &source);
-    let server = world.serve();
+    let folder = Folder::of_project(PROJECT);
+    import_people(&folder, &source);
+    let server = folder.serve(&[]);
     let login = r#"{"username":"api","password":"s3cret","organisation":"ACME"}"#;
-    let (_, answer) = server.json("POST", "/crmcom/crmapi/rest/v2/authentication/token", &[JSON], login);
-    let token = answer["data"]["token"].as_str().unwrap().to_owned();
+    let answer = server.call("POST", "/crmcom/crmapi/rest/v2/authentication/token", &[JSON], login);
+    let token = answer.json()["data"]["token"].as_str().unwrap().to_owned();
     let rows: Vec<Value> = table(&source, INVOICES)
         .into_iter()
         .map(|row| {
@@ -269,8 +256,9 @@ fn the_sample_invoices_go_in_by_the_bulk_call_in_packages() {
         for package in rows.chunks(100) {
             let body = json!({"token": token, "web_customer_events_set": package}).to_string();
             let path = "/crmcom/crmapi/rest/v2/customer_events/bulk/web/create";
-            let (status, answer) = server.json("POST", path, &[JSON], &body);
-            assert_eq!((status, &answer["status"]["code"]), (200, &json!("OK")));
+            let answer = server.call("POST", path, &[JSON], body);
+            assert_eq!((answer.status, &answer.json()["status"]["code"]), (200, &json!("OK")));
+            let answer = answer.json();
             let count = |set: &str| answer["data"][set].as_array().unwrap().len();
             processed += count("processed_customer_events_set");
             if round == 1 {
@@ -279,8 +267,8 @@ fn the_sample_invoices_go_in_by_the_bulk_call_in_packages() {
         }
     }
     assert_eq!(processed, 412);
-    server.terminate();
-    let events = world.export("event");
+    assert_eq!(server.terminate(), Some(0));
+    let events = folder.export("event");
     assert_eq!(events.len(), 412);
     let sum: f64 = events.iter().map(|event| event["udf_float_1"].as_f64().unwrap()).sum();
     let expected: f64 = source.query_row("SELECT sum(Total) FROM Invoice", [], |row| row.get(0)).unwrap();

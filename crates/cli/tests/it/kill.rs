@@ -5,7 +5,8 @@ use std::time::Duration;
 
 use serde_json::Value;
 
-use crate::world::{self, JSON, KEY, NDJSON, Server, World};
+use crate::program::{Folder, Server};
+use crate::wire::{self, JSON, KEY, NDJSON};
 
 const PROJECT: &str = r#"
 [project]
@@ -39,22 +40,20 @@ const LARGE: usize = 9_000;
 
 #[test]
 fn killed_fifty_times_nothing_answered_is_lost_and_nothing_is_half_done() {
-    let world = World::new();
-    world.file("acme.toml", PROJECT);
-    world.must(0, &["apply", "acme.toml"]);
+    let folder = Folder::of_project(PROJECT);
     let calls = AtomicUsize::new(0);
     let mut interrupted = 0;
     let mut answered = 0;
     for round in 0..50_u64 {
-        let server = world.serve();
+        let server = folder.serve(&[]);
         let told = stream_until_killed(server, &calls, round);
         answered += told.iter().filter(|told| told.batch.is_some()).count();
-        let server = world.serve();
+        let server = folder.serve(&[]);
         for told in &told {
             interrupted += usize::from(check(&server, told));
         }
         balance(&server);
-        assert_eq!(server.terminate(), 0);
+        assert_eq!(server.terminate(), Some(0));
     }
     assert!(answered > 50, "the test must see answers to mean anything: {answered}");
     assert!(interrupted > 5, "the test must interrupt large batches to mean anything: {interrupted}");
@@ -62,7 +61,7 @@ fn killed_fifty_times_nothing_answered_is_lost_and_nothing_is_half_done() {
 
 fn stream_until_killed(server: Server, calls: &AtomicUsize, round: u64) -> Vec<Told> {
     let stop = AtomicBool::new(false);
-    let address = server.address;
+    let port = server.port;
     std::thread::scope(|scope| {
         let callers: Vec<_> = [Kind::Together, Kind::OneChunk, Kind::Large]
             .into_iter()
@@ -72,7 +71,7 @@ fn stream_until_killed(server: Server, calls: &AtomicUsize, round: u64) -> Vec<T
                     let mut told = Vec::new();
                     while !stop.load(Ordering::SeqCst) {
                         let marker = format!("K{}", calls.fetch_add(1, Ordering::SeqCst));
-                        let batch = send(address, kind, &marker)
+                        let batch = send(port, kind, &marker)
                             .and_then(|answer| answer["batch"].as_str().map(str::to_owned));
                         told.push(Told { marker, kind, batch });
                     }
@@ -89,7 +88,7 @@ fn stream_until_killed(server: Server, calls: &AtomicUsize, round: u64) -> Vec<T
 }
 
 /// One call; `None` when the server died before its answer.
-fn send(address: std::net::SocketAddr, kind: Kind, marker: &str) -> Option<Value> {
+fn send(port: u16, kind: Kind, marker: &str) -> Option<Value> {
     let (path, headers, body) = match kind {
         Kind::Together => {
             ("/api/v1/ACME/customer/import?commit=together", vec![KEY, JSON], customers(marker, 300))
@@ -99,9 +98,9 @@ fn send(address: std::net::SocketAddr, kind: Kind, marker: &str) -> Option<Value
             ("/api/v1/ACME/event/import", vec![KEY, NDJSON, ("Idempotency-Key", marker)], events(marker))
         }
     };
-    let (status, body) = world::call(address, "POST", path, &headers, body.as_bytes()).ok()?;
-    assert!(status == 200 || status == 503, "status {status}: {}", String::from_utf8_lossy(&body));
-    (status == 200).then(|| serde_json::from_slice(&body).unwrap())
+    let answer = wire::call(port, "POST", path, &headers, body.as_bytes()).ok()?;
+    assert!(answer.status == 200 || answer.status == 503, "{answer:?}");
+    (answer.status == 200).then(|| answer.json())
 }
 
 fn customers(marker: &str, count: usize) -> String {
@@ -144,7 +143,7 @@ fn check(server: &Server, told: &Told) -> bool {
                     told.marker
                 );
             }
-            let answer = send(server.address, Kind::Large, &told.marker).unwrap();
+            let answer = send(server.port, Kind::Large, &told.marker).unwrap();
             assert_eq!(answer["counts"]["added"], LARGE, "{answer}");
             assert_eq!(self::stored(server, told), LARGE);
             half
@@ -153,9 +152,7 @@ fn check(server: &Server, told: &Told) -> bool {
 }
 
 fn says_interrupted(server: &Server, stored: usize) -> bool {
-    let (_, answer) = server.json("GET", "/api/v1/ACME/batches?limit=100", &[KEY], "");
-    let batches = answer["batches"].as_array().unwrap();
-    batches.iter().any(|batch| {
+    server.batches().iter().any(|batch| {
         batch["state"] == "interrupted"
             && batch["counts"]["added"] == stored
             && batch["counts"]["skipped"] == LARGE - stored
@@ -163,41 +160,24 @@ fn says_interrupted(server: &Server, stored: usize) -> bool {
 }
 
 fn stored(server: &Server, told: &Told) -> usize {
-    let (entity, filter) = match told.kind {
-        Kind::Large => ("event", format!("external_system%20eq%20%27{}%27", told.marker)),
-        _ => ("customer", format!("name%20eq%20%27{}%27", told.marker)),
-    };
-    let path = format!("/api/v1/ACME/{entity}?filter={filter}&select=code");
-    let headers = [KEY, ("Accept", "application/x-ndjson")];
-    let (status, body) = world::call(server.address, "GET", &path, &headers, b"").unwrap();
-    assert_eq!(status, 200);
-    body.iter().filter(|byte| **byte == b'\n').count()
+    match told.kind {
+        Kind::Large => server.count("event", &format!("external_system eq '{}'", told.marker)),
+        _ => server.count("customer", &format!("name eq '{}'", told.marker)),
+    }
 }
 
 /// What the ledger says was added is what is stored.
 fn balance(server: &Server) {
     let mut added = 0;
-    let mut before = String::new();
-    loop {
-        let (_, answer) = server.json("GET", &format!("/api/v1/ACME/batches?limit=1000{before}"), &[KEY], "");
-        for batch in answer["batches"].as_array().unwrap() {
-            let counts = &batch["counts"];
-            let of = |name: &str| counts[name].as_u64().unwrap();
-            let outcomes = ["added", "updated", "unchanged", "deleted", "parked", "refused", "skipped"];
-            assert_eq!(outcomes.iter().map(|name| of(name)).sum::<u64>(), of("received"), "{batch}");
-            assert_ne!(batch["state"], "running");
-            added += of("added");
-        }
-        match answer["next"].as_str() {
-            Some(next) => before = format!("&after={next}"),
-            None => break,
-        }
+    for batch in server.batches() {
+        let counts = &batch["counts"];
+        let of = |name: &str| counts[name].as_u64().unwrap() as usize;
+        let outcomes = ["added", "updated", "unchanged", "deleted", "parked", "refused", "skipped"];
+        assert_eq!(outcomes.iter().map(|name| of(name)).sum::<usize>(), of("received"), "{batch}");
+        assert_ne!(batch["state"], "running");
+        added += of("added");
     }
-    let count = |entity: &str| {
-        let path = format!("/api/v1/ACME/{entity}?select=code");
-        let headers = [KEY, ("Accept", "application/x-ndjson")];
-        let (_, body) = world::call(server.address, "GET", &path, &headers, b"").unwrap();
-        body.iter().filter(|byte| **byte == b'\n').count() as u64
-    };
-    assert_eq!(count("customer") + count("event") + count("generic_type"), added);
+    let stored: usize =
+        ["customer", "event", "generic_type"].map(|entity| server.count(entity, "")).iter().sum();
+    assert_eq!(stored, added);
 }

@@ -1,14 +1,13 @@
 //! Starting the program, talking to it, ending it.
 
-use std::io::{BufRead, BufReader, Read, Write};
-use std::net::TcpStream;
-use std::path::Path;
+use std::io::{self, BufRead, BufReader, Read};
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::{Arc, Condvar, Mutex};
-use std::time::Duration;
 
-/// No step of a test takes longer, unless it hangs.
-const PATIENCE: Duration = Duration::from_secs(30);
+use serde_json::Value;
+
+use crate::wire::{self, Answer, PATIENCE};
 
 /// A folder of a test's own; the data lies in `data`.
 pub struct Folder(tempfile::TempDir);
@@ -20,12 +19,22 @@ impl Folder {
         Folder(folder)
     }
 
+    /// A folder to which a project file was applied.
+    pub fn of_project(text: &str) -> Self {
+        let folder = Folder::new();
+        folder.write("acme.toml", text);
+        folder.must(0, &["apply", "acme.toml"]);
+        folder
+    }
+
     pub fn path(&self) -> &Path {
         self.0.path()
     }
 
-    pub fn write(&self, name: &str, text: &str) {
-        std::fs::write(self.path().join(name), text).unwrap();
+    pub fn write(&self, name: &str, text: impl AsRef<[u8]>) -> PathBuf {
+        let path = self.path().join(name);
+        std::fs::write(&path, text).unwrap();
+        path
     }
 
     pub fn read(&self, name: &str) -> String {
@@ -43,6 +52,30 @@ impl Folder {
     pub fn count(&self, name: &str) -> usize {
         std::fs::read_dir(self.path().join(name)).unwrap().count()
     }
+
+    /// Runs a command on the folder's data.
+    pub fn run(&self, arguments: &[&str]) -> Done {
+        finish(program(self.path()).env("COMPTOIR_DATA", "data").args(arguments))
+    }
+
+    /// Runs a command that must end with a code.
+    #[track_caller]
+    pub fn must(&self, exit: i32, arguments: &[&str]) -> Done {
+        let done = self.run(arguments);
+        assert_eq!(done.exit, exit, "comptoir {arguments:?}\n{}\n{}", done.stdout, done.stderr);
+        done
+    }
+
+    /// Records of an entity as the export gives them.
+    pub fn export(&self, entity: &str) -> Vec<Value> {
+        let done = self.must(0, &["export", "--project", "ACME", "--entity", entity]);
+        done.stdout.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
+    }
+
+    /// Starts a server on the folder's data.
+    pub fn serve(&self, arguments: &[&str]) -> Server {
+        Server::start(self, arguments)
+    }
 }
 
 /// A command that is over.
@@ -51,11 +84,6 @@ pub struct Done {
     pub exit: i32,
     pub stdout: String,
     pub stderr: String,
-}
-
-/// Runs a command on the folder's data.
-pub fn comptoir(folder: &Folder, arguments: &[&str]) -> Done {
-    finish(program(folder.path()).env("COMPTOIR_DATA", "data").args(arguments))
 }
 
 /// Runs a command that knows no data folder.
@@ -92,7 +120,7 @@ pub struct Server {
 
 impl Server {
     /// Serves the folder's data on a free port.
-    pub fn start(folder: &Folder, arguments: &[&str]) -> Self {
+    fn start(folder: &Folder, arguments: &[&str]) -> Self {
         let mut command = program(folder.path());
         command.env("COMPTOIR_DATA", "data").args(["serve", "--listen", "127.0.0.1:0"]).args(arguments);
         let mut server = Self::spawn(command);
@@ -147,6 +175,82 @@ impl Server {
         let status = self.child.wait().unwrap();
         self.stderr.ended();
         status.code()
+    }
+
+    /// Asks the server to end, and waits for it; gives the exit code.
+    pub fn terminate(mut self) -> Option<i32> {
+        self.signal("TERM");
+        self.wait()
+    }
+
+    /// Ends the server as a power cut does.
+    pub fn kill(mut self) {
+        self.signal("KILL");
+        self.wait();
+    }
+
+    /// One call on a connection of its own.
+    #[track_caller]
+    pub fn call(&self, method: &str, path: &str, headers: &[(&str, &str)], body: impl AsRef<[u8]>) -> Answer {
+        self.try_call(method, path, headers, body).unwrap()
+    }
+
+    /// One call on a connection of its own; an error when it breaks before the end of the answer.
+    pub fn try_call(
+        &self,
+        method: &str,
+        path: &str,
+        headers: &[(&str, &str)],
+        body: impl AsRef<[u8]>,
+    ) -> io::Result<Answer> {
+        wire::call(self.port, method, path, headers, body.as_ref())
+    }
+
+    /// Reads with the key of the tests' project.
+    #[track_caller]
+    pub fn get(&self, path: &str) -> Answer {
+        self.call("GET", path, &[wire::KEY], "")
+    }
+
+    /// Number of records of an entity.
+    #[track_caller]
+    pub fn count(&self, entity: &str, filter: &str) -> usize {
+        let filter = filter.replace(' ', "%20").replace('\'', "%27");
+        let filter = if filter.is_empty() { filter } else { format!("&filter={filter}") };
+        let answer = self.get(&format!("/api/v1/ACME/{entity}?select=code&format=ndjson{filter}"));
+        assert_eq!(answer.status, 200, "{answer:?}");
+        answer.body.iter().filter(|byte| **byte == b'\n').count()
+    }
+
+    /// All batches of the ledger, newest first.
+    #[track_caller]
+    pub fn batches(&self) -> Vec<Value> {
+        let mut batches = Vec::new();
+        let mut after = String::new();
+        loop {
+            let mut page = self.get(&format!("/api/v1/ACME/batches?limit=1000{after}")).json();
+            batches.append(page["batches"].as_array_mut().unwrap());
+            match page["next"].as_str() {
+                Some(next) => after = format!("&after={next}"),
+                None => return batches,
+            }
+        }
+    }
+
+    /// All changes of the journal, in the order of their seq.
+    #[track_caller]
+    pub fn changes(&self) -> Vec<Value> {
+        let mut changes = Vec::new();
+        let mut after = Value::from(0);
+        loop {
+            let mut page = self.get(&format!("/api/v1/ACME/changes?limit=1000&after={after}")).json();
+            let page_of = page["changes"].as_array_mut().unwrap();
+            if page_of.is_empty() {
+                return changes;
+            }
+            changes.append(page_of);
+            after = page["next"].take();
+        }
     }
 }
 
@@ -203,44 +307,5 @@ impl Lines {
 
     fn all(&self) -> String {
         self.0.0.lock().unwrap().lines.join("\n")
-    }
-}
-
-/// Sends a request on a connection of its own and gives the answer.
-pub fn call(port: u16, request: &str) -> String {
-    read_answer(&mut connect(port, request))
-}
-
-/// Opens a connection and sends the beginning of a request.
-pub fn connect(port: u16, request: &str) -> TcpStream {
-    let mut stream = TcpStream::connect(("127.0.0.1", port)).unwrap();
-    stream.set_read_timeout(Some(PATIENCE)).unwrap();
-    send(&mut stream, request);
-    stream
-}
-
-pub fn send(stream: &mut TcpStream, text: &str) {
-    stream.write_all(text.as_bytes()).unwrap();
-}
-
-/// Reads one answer with a length; what came before the end when the connection breaks.
-pub fn read_answer(stream: &mut TcpStream) -> String {
-    let mut answer = Vec::new();
-    let mut piece = [0; 4096];
-    loop {
-        let text = String::from_utf8_lossy(&answer).into_owned();
-        if let Some((head, _)) = text.split_once("\r\n\r\n") {
-            let length = head.lines().find_map(|line| {
-                let (name, value) = line.split_once(':')?;
-                name.eq_ignore_ascii_case("content-length").then(|| value.trim().parse::<usize>().unwrap())
-            });
-            if length.is_some_and(|length| answer.len() >= head.len() + 4 + length) {
-                return text;
-            }
-        }
-        match stream.read(&mut piece) {
-            Ok(0) | Err(_) => return text,
-            Ok(read) => answer.extend_from_slice(&piece[..read]),
-        }
     }
 }
