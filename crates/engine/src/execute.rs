@@ -3,7 +3,7 @@
 use std::sync::{Arc, Mutex};
 use std::time::Instant;
 
-use domain::batch::{Counts, Effects, Outcome, Parameters, Report, Statistics};
+use domain::batch::{Counts, Effects, Outcome, Parameters, Report};
 use domain::catalogue::Catalogue;
 use domain::changes::Planned;
 use domain::keys::page_hash;
@@ -12,6 +12,7 @@ use domain::plan::{Made, Permits as _, Task};
 use domain::row::Mode;
 use serde::{Deserialize, Serialize};
 use store::{BatchEntry, BatchState, IdempotencyEntry, Reader, RefusedRow};
+use tokio::sync::mpsc;
 use tracing::Instrument as _;
 
 use crate::caller::{Caller, Permitted, Rights};
@@ -22,8 +23,10 @@ use crate::rows::Rows;
 use crate::turn::{ChunkPlan, SharedSource, TurnOutcome};
 use crate::{Engine, Error, Inner};
 
+mod ahead;
 mod run;
 
+use ahead::Ahead;
 use run::Run;
 
 /// A batch that a door asks for.
@@ -236,6 +239,9 @@ impl Engine {
             Some(cut) => (cut.rows, cut.bytes),
             None => (engine.config.chunk_rows, engine.config.chunk_bytes),
         };
+        let (hand_over, chunks) = mpsc::channel(1);
+        let hand_over = ahead::is_worth_it(&parameters).then_some(hand_over);
+        let to_plan = parameters.clone();
         let scanned = tokio::task::spawn_blocking(move || {
             let scan = Scan {
                 catalogue: &catalogue,
@@ -246,9 +252,11 @@ impl Engine {
                 chunk_rows,
                 chunk_bytes,
             };
-            Source::scan(rows, &scan).map(|source| (source, parameters))
+            Source::scan(rows, &scan, hand_over).map(|source| (source, parameters))
         });
-        let (source, parameters) = scanned.await.map_err(|error| Error::Internal(error.into()))??;
+        let (scanned, ahead) = tokio::join!(scanned, self.plan_ahead(caller, &to_plan, chunks));
+        let (source, parameters) = scanned.map_err(|error| Error::Internal(error.into()))??;
+        let ahead = ahead?.confirmed(&source.scanned);
         let total = source.scanned.total;
         let cut_now = Cut { rows: chunk_rows, bytes: chunk_bytes, hash: source.scanned.cut() };
         if let Some(entry) = &resumed
@@ -306,13 +314,14 @@ impl Engine {
             batch,
             total,
         });
-        let statistics = Statistics::default();
+        let Ahead { plans, statistics } = ahead;
         Ok(Run {
             engine: self.clone(),
             shared,
             entry,
             key,
             cut,
+            planned: plans,
             began,
             statistics,
             report: Report::default(),

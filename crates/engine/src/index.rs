@@ -16,6 +16,7 @@ use domain::rule::{Problem, Rule};
 use domain::settle::Given;
 use domain::value::Value;
 use sha2::{Digest as _, Sha256};
+use tokio::sync::mpsc;
 
 use crate::rows::Rows;
 use crate::{Config, Error};
@@ -41,6 +42,11 @@ pub(crate) struct Scanned {
 }
 
 impl Scanned {
+    /// True when every row is planned in the chunk where it stands.
+    pub(crate) fn nothing_deferred(&self) -> bool {
+        self.deferred.is_empty()
+    }
+
     /// What is the same whenever the rows are cut and planned in the same chunks.
     pub(crate) fn cut(&self) -> String {
         let mut hash = Sha256::new();
@@ -107,23 +113,36 @@ impl Place {
 }
 
 impl Source {
-    /// Walks over all rows once.
-    pub(crate) fn scan(mut rows: Box<dyn Rows>, scan: &Scan<'_>) -> Result<Self, Error> {
+    /// Walks over all rows once. While the rows are few, each chunk is handed over as soon as it
+    /// has been read, to be planned ahead; its rows can be read again.
+    pub(crate) fn scan(
+        mut rows: Box<dyn Rows>,
+        scan: &Scan<'_>,
+        mut hand_over: Option<mpsc::Sender<Vec<Row>>>,
+    ) -> Result<Self, Error> {
         let entities: HashSet<EntityIx> = rows.entities().into_iter().collect();
         let mut walk = Walk::new(scan, entities);
         let mut kept = Some(Vec::new());
-        let mut kept_bytes = 0;
+        let (mut kept_bytes, mut handed) = (0, 0);
         while let Some(row) = rows.next()? {
+            let chunks = walk.chunks.len();
             walk.row(&row)?;
             kept_bytes += row.weight();
-            match &mut kept {
-                Some(rows) if kept_bytes <= scan.config.rows_in_memory => rows.push(Some(row)),
-                _ => kept = None,
+            if kept_bytes > scan.config.rows_in_memory {
+                (kept, hand_over) = (None, None);
             }
+            let Some(rows) = &mut kept else { continue };
+            if walk.chunks.len() > chunks {
+                hand_chunk(&mut hand_over, rows, &mut handed);
+            }
+            rows.push(Some(row));
         }
-        let deferrable = walk.finish()?;
-        let mut source = Source { rows, kept, scanned: deferrable, next: u32::MAX };
-        source.note_late_rows()?;
+        if let Some(rows) = &mut kept {
+            hand_chunk(&mut hand_over, rows, &mut handed);
+        }
+        let handed = handed > 0;
+        let mut source = Source { rows, kept, scanned: walk.finish()?, next: u32::MAX };
+        source.note_late_rows(handed)?;
         Ok(source)
     }
 
@@ -182,7 +201,7 @@ impl Source {
     }
 
     /// Notes what is needed to read deferred rows again.
-    fn note_late_rows(&mut self) -> Result<(), Error> {
+    fn note_late_rows(&mut self, handed: bool) -> Result<(), Error> {
         if self.scanned.deferred.is_empty() {
             return Ok(());
         }
@@ -194,8 +213,8 @@ impl Source {
         };
         let mut late = HashMap::new();
         match &self.kept {
-            Some(kept) => kept.iter().flatten().for_each(|row| note(&mut late, row)),
-            None => {
+            Some(kept) if !handed => kept.iter().flatten().for_each(|row| note(&mut late, row)),
+            _ => {
                 self.rows.rewind()?;
                 while let Some(row) = self.rows.next()? {
                     note(&mut late, &row);
@@ -204,6 +223,21 @@ impl Source {
         }
         self.scanned.late = late;
         Ok(())
+    }
+}
+
+/// Hands over the rows kept since the last chunk that was. Nobody may want them any more: then
+/// they stay.
+fn hand_chunk(to: &mut Option<mpsc::Sender<Vec<Row>>>, kept: &mut [Option<Row>], handed: &mut usize) {
+    let Some(sender) = to else { return };
+    if sender.is_closed() {
+        *to = None;
+        return;
+    }
+    let rows: Vec<Row> = kept[*handed..].iter_mut().filter_map(Option::take).collect();
+    *handed = kept.len();
+    if !rows.is_empty() && sender.blocking_send(rows).is_err() {
+        *to = None;
     }
 }
 

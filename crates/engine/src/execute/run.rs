@@ -23,6 +23,8 @@ pub(super) struct Run {
     pub key: Option<IdempotencyEntry>,
     /// How it is cut, where it may have to go on another time.
     pub cut: Option<Cut>,
+    /// Plans of all chunks, where they were made while the rows were read.
+    pub planned: Vec<ChunkPlan>,
     pub began: Instant,
     pub statistics: Statistics,
     pub report: Report,
@@ -32,7 +34,7 @@ pub(super) struct Run {
 }
 
 /// Plans of this many chunks may wait in memory for their common turn.
-const PLANS_IN_MEMORY: u32 = 16;
+pub(super) const PLANS_IN_MEMORY: u32 = 16;
 
 /// Refused rows of a batch that is refused as a whole are written in portions of so many.
 const REFUSED_IN_MEMORY: usize = 4_000;
@@ -176,6 +178,7 @@ impl Run {
             entry: self.entry.clone(),
             key: None,
             cut: None,
+            planned: Vec::new(),
             began: self.began,
             statistics: Statistics::default(),
             report: Report::default(),
@@ -237,7 +240,9 @@ impl Run {
         let mut parts = Vec::new();
         let mut refused = Vec::new();
         let mut made = Made::default();
-        for chunk in 0..chunks {
+        let planned = std::mem::take(&mut self.planned).into_iter();
+        parts.extend((0..).zip(planned).map(|(chunk, plan)| Part { chunk, plan: Some(plan) }));
+        for chunk in parts.len() as u32..chunks {
             if in_turn {
                 // Later rows stand on what earlier ones did: each is planned in the turn itself.
                 parts.push(Part { chunk, plan: None });
