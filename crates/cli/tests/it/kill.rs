@@ -28,7 +28,7 @@ struct Told {
 
 #[derive(Clone, Copy, PartialEq, Debug)]
 enum Kind {
-    /// 300 customers, all or none.
+    /// 4,500 customers of three chunks, all or none.
     Together,
     /// 200 customers of one chunk, each alone.
     OneChunk,
@@ -91,7 +91,7 @@ fn stream_until_killed(server: Server, calls: &AtomicUsize, round: u64) -> Vec<T
 fn send(port: u16, kind: Kind, marker: &str) -> Option<Value> {
     let (path, headers, body) = match kind {
         Kind::Together => {
-            ("/api/v1/ACME/customer/import?commit=together", vec![KEY, JSON], customers(marker, 300))
+            ("/api/v1/ACME/customer/import?commit=together", vec![KEY, JSON], customers(marker, 4_500))
         }
         Kind::OneChunk => ("/api/v1/ACME/customer/import", vec![KEY, JSON], customers(marker, 200)),
         Kind::Large => {
@@ -123,7 +123,7 @@ fn check(server: &Server, told: &Told) -> bool {
     let stored = stored(server, told);
     match told.kind {
         Kind::Together | Kind::OneChunk => {
-            let whole = if told.kind == Kind::Together { 300 } else { 200 };
+            let whole = if told.kind == Kind::Together { 4_500 } else { 200 };
             assert!(stored == 0 || stored == whole, "{}: {stored} of {whole}", told.marker);
             assert!(told.batch.is_none() || stored == whole, "{} was answered and is gone", told.marker);
             false
