@@ -12,7 +12,7 @@ use serde_json::value::RawValue;
 
 use super::FieldsSet;
 use super::report::{self, Context};
-use super::rows::{self, Author, Batch, Reader};
+use super::rows::{Author, Batch, Reader};
 use crate::names::{Bound, Names};
 use crate::wire::{self, Json};
 
@@ -296,31 +296,5 @@ proptest! {
             prop_assert_eq!(reader.single(&text, &members).rows.len(), 1);
         }
         let _ = wire::array(&text, 10);
-    }
-}
-
-/// Not a test of what is right but of what it costs: run it with `--release -- --ignored --nocapture`.
-#[test]
-#[ignore = "a measurement"]
-fn a_thousand_rows_are_read_in_two_milliseconds() {
-    let (names, catalogue) = (Names::read().unwrap(), catalogue());
-    let row = |n: usize| {
-        format!(
-            r#"{{"request_unique_identifier":"row-{n}","accounts_receivable_identifier":{{"number":"ACR{n:010}"}},"classification_identifier":{{"alternative_code":"NL"}},"performed_by_unit_identifier":{{"name":"Admin Unit"}},"performed_on":"2020-01-31T09:30:00","description":"A visit","website":"www.shop.example/a/{n}","external_system":"pos","external_system_reference_number":"{n}","udf_string_1":"x","udf_float_1":1.5}}"#
-        )
-    };
-    let rows: Vec<String> = (0..1000).map(row).collect();
-    let body = format!(r#"{{"token":"T","web_customer_events_set":[{}]}}"#, rows.join(","));
-    let lookup = crate::names::Lookup::new(["token", "fields_set", "web_customer_events_set"]);
-    for _ in 0..10 {
-        let began = std::time::Instant::now();
-        let bound = Bound::new(&names, &names.kinds[0], &catalogue).unwrap();
-        let members = wire::object(&body, &lookup).unwrap();
-        let Json::Array(set) = Json::of(members[2]) else { panic!() };
-        let (rows, _) = wire::array(set, 1000).unwrap();
-        let batch = bulk(&bound, &rows);
-        let parameters = rows::parameters(&bound, &catalogue).unwrap();
-        println!("{} rows, {} bytes in {:?}", batch.rows.len(), body.len(), began.elapsed());
-        drop((batch, parameters));
     }
 }

@@ -6,9 +6,8 @@ use std::fmt::Write as _;
 use axum::Router;
 use axum::body::Body;
 use axum::http::{Request, StatusCode};
-use http_body_util::BodyExt as _;
 
-use super::{apply, authorized, call, clock, engine, router, send};
+use super::{apply, authorized, clock, engine, router, send};
 
 const PROJECT: &str = include_str!("../../scenarios/fixtures/project.toml");
 
@@ -98,38 +97,4 @@ async fn a_file_of_rejects_has_every_page_and_every_member() {
     let mended = text.replace("none", "C0001");
     let answer = import(&router, "/api/v1/ACME/event/import", "text/csv", mended).await;
     assert_eq!(answer["counts"]["added"], 2_500, "{answer}");
-}
-
-/// Run by hand, in release: `cargo test --release -p dialect-native --test it -- --ignored --nocapture rate`.
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-#[ignore = "a measurement"]
-async fn rate_of_an_export() {
-    let engine = engine(clock());
-    apply(&engine, PROJECT).await;
-    let router = router(&engine);
-    let count = 200_000;
-    let began = std::time::Instant::now();
-    import(&router, "/api/v1/ACME/event/import", "application/x-ndjson", events(count)).await;
-    println!("import: {:.0} rows/s", count as f64 / began.elapsed().as_secs_f64());
-    for query in [
-        "format=ndjson",
-        "format=csv",
-        "format=ndjson&select=label,customer,occurred_at,status",
-        "format=ndjson&order=code",
-    ] {
-        let request =
-            authorized(Request::get(format!("/api/v1/ACME/event?{query}"))).body(Body::empty()).unwrap();
-        let began = std::time::Instant::now();
-        let mut body = call(&router, request).await.into_body();
-        let mut bytes = 0;
-        while let Some(frame) = body.frame().await {
-            bytes += frame.unwrap().into_data().map_or(0, |data| data.len());
-        }
-        let seconds = began.elapsed().as_secs_f64();
-        println!(
-            "{query}: {:.0} records/s, {:.0} MB/s",
-            count as f64 / seconds,
-            bytes as f64 / seconds / 1e6
-        );
-    }
 }

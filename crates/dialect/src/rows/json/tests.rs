@@ -364,34 +364,3 @@ proptest! {
         prop_assert_eq!(&wanted, &bare(all(&mut NdjsonRows::new(file(lines), shape())).unwrap()));
     }
 }
-
-/// Prints how many rows a second are read; for people: `cargo test --release -- --ignored --nocapture`.
-#[test]
-#[ignore = "a measurement"]
-fn rate_of_rows() {
-    let row = |n: u32| {
-        format!(
-            r#"{{"code":"T{n:08}","name":"N {n}","price":{n}.25,"count":{n},"active":true,"since":"2026-03-01T08:00:00Z","owner":{{"number":"P{n}"}},"helpers":["A","B"],"extra":true,"pass":"some longer text","company":"ACME","comptoir_id":"w-{n}"}}"#
-        )
-    };
-    let rows: Vec<String> = (0..200_000).map(row).collect();
-    let array = format!("[{}]", rows.join(","));
-    for (name, mut rows) in [
-        (
-            "array in memory",
-            Box::new(JsonRows::new(memory(array.clone()), shape(), Form::Array)) as Box<dyn Rows>,
-        ),
-        ("array in a file", Box::new(JsonRows::new(file(&array), shape(), Form::Array))),
-        ("lines in memory", Box::new(NdjsonRows::new(memory(rows.join("\n")), shape()))),
-        ("lines in a file", Box::new(NdjsonRows::new(file(rows.join("\n")), shape()))),
-    ] {
-        let start = std::time::Instant::now();
-        let mut count = 0_u32;
-        while let Some(row) = rows.next().unwrap() {
-            assert!(row.problems.is_empty(), "{:?}", row.problems);
-            count += 1;
-        }
-        let spent = start.elapsed();
-        println!("{name}: {:.0} rows/s", f64::from(count) / spent.as_secs_f64());
-    }
-}
