@@ -52,3 +52,25 @@ fn a_wrong_file_says_where_and_what_to_do() {
         assert!(told.contains(expected), "{told}");
     }
 }
+
+/// The concordance with weavy, for the door that will speak it.
+const WEAVY_NAMES: &str = include_str!("../../../../docs/reference/weavy-names.toml");
+
+#[test]
+fn every_weavy_name_stands_for_a_field_there_is() {
+    let catalogue = compile(0, &standard()).unwrap();
+    let names: toml::Table = toml::from_str(WEAVY_NAMES).unwrap();
+    let tables = names["table"].as_array().unwrap();
+    assert!(tables.len() >= 57, "the whole data model is named: {}", tables.len());
+    let mut tables_seen = std::collections::HashSet::new();
+    for table in tables {
+        assert!(tables_seen.insert(table["name"].as_str().unwrap()), "{table} stands twice");
+        let entity = catalogue.find(table["entity"].as_str().unwrap()).unwrap_or_else(|| panic!("{table}"));
+        let mut fields_seen = std::collections::HashSet::new();
+        for column in table.get("columns").and_then(|columns| columns.as_array()).into_iter().flatten() {
+            let field = column["field"].as_str().unwrap();
+            assert!(entity.field_ix(field).is_some(), "{}.{field} for {column}", entity.name);
+            assert!(fields_seen.insert(field), "{}.{field} stands for two columns", entity.name);
+        }
+    }
+}
