@@ -10,7 +10,7 @@ use domain::rule::{Problem, Rule};
 use encoding_rs::Encoding;
 use engine::{Error, Rows};
 
-use super::detect::{self, Detected, Evidence};
+use super::detect::{self, Detected, Evidence, Settled, Unread};
 use super::encoding::in_utf8;
 use super::map::{MapFile, MappedColumn, UnknownColumns};
 use super::reader::RowReader;
@@ -29,6 +29,7 @@ pub struct CsvRows {
     walker: Walker,
     reader: RowReader,
     detected: Detected,
+    settled: Settled,
     names: Vec<String>,
     columns: Vec<Column>,
     /// What each row holds beside its columns: name, target and text.
@@ -101,13 +102,16 @@ impl CsvRows {
                 }
             }
         }
-        let (decimal, grouping) = evidence.decimal();
+        let settled = Settled {
+            decimal: map.csv.decimal.or(evidence.decimal()),
+            date: map.csv.date.or(evidence.order()),
+        };
         let (date, date_assumed) = evidence.date();
         let detected = Detected {
             delimiter,
             encoding: encoding.name(),
-            decimal: map.csv.decimal.unwrap_or(decimal),
-            grouping,
+            decimal: settled.decimal.unwrap_or('.'),
+            grouping: evidence.grouping(),
             date: map.csv.date.unwrap_or(date),
             date_assumed: date_assumed && map.csv.date.is_none(),
             quotes: sample.contains('"'),
@@ -115,7 +119,19 @@ impl CsvRows {
         let begin = (walker.place(), lines);
         let null = map.csv.null.clone();
         let reader = RowReader::new(shape);
-        Ok(CsvRows { walker, reader, detected, names, columns, constants, null, begin, lines, rows: 0 })
+        Ok(CsvRows {
+            walker,
+            reader,
+            detected,
+            settled,
+            names,
+            columns,
+            constants,
+            null,
+            begin,
+            lines,
+            rows: 0,
+        })
     }
 
     /// The caller's own columns, in their order; for [`engine::Call::columns`].
@@ -139,11 +155,14 @@ impl CsvRows {
         };
         let cells = cells(text, self.detected.delimiter);
         if cells.len() != self.columns.len() {
-            let message =
-                format!("the record has {} cells, the header has {}", cells.len(), self.columns.len());
+            let (have, want) = (cells.len(), self.columns.len());
+            let noun = if have == 1 { "cell" } else { "cells" };
+            let message = format!("the record has {have} {noun}, the header has {want}");
             let problem = Problem::new("", Rule::InvalidValue, message);
-            row.problems
-                .push(problem.with_hint("put texts that hold the delimiter or a line break in quotes"));
+            row.problems.push(match have > want {
+                true => problem.with_hint("put texts that hold the delimiter in quotes"),
+                false => problem,
+            });
             return row;
         }
         for ((name, column), cell) in self.names.iter().zip(&self.columns).zip(&cells) {
@@ -167,25 +186,65 @@ impl CsvRows {
             }
             return;
         }
+        let sent = cell;
         let cell = column.values.get(cell).map_or(cell, |value| value.as_str());
-        let text = match column.kind {
+        let read = match column.kind {
             Some(FieldType::Integer | FieldType::Decimal { .. } | FieldType::Float) => {
-                match self.detected.number(cell) {
-                    Some(number) => number,
-                    None => {
-                        let sign = if self.detected.decimal == ',' { "comma" } else { "point" };
-                        let message = format!("{name} must be a number with a decimal {sign}");
-                        let problem = Problem::new(name, Rule::WrongType, message);
-                        row.problems.push(if column.secret { problem } else { problem.with_value(cell) });
-                        return;
+                self.settled.number(cell)
+            }
+            Some(FieldType::Date | FieldType::Datetime) => self.settled.day(cell),
+            _ => {
+                self.reader.put(column.target, name, Token::Text(Quoted::plain(cell)), row);
+                return;
+            }
+        };
+        let before = row.problems.len();
+        let is_day = matches!(column.kind, Some(FieldType::Date | FieldType::Datetime));
+        match read {
+            Ok(text) => {
+                self.reader.put(column.target, name, Token::Text(Quoted::plain(&text)), row);
+                for problem in &mut row.problems[before..] {
+                    if is_day && text != cell.trim() && !is_in_calendar(&text) {
+                        problem.message = format!("{name} is no day of the calendar").into();
                     }
                 }
             }
-            Some(FieldType::Date | FieldType::Datetime) => self.detected.day(cell),
-            _ => Cow::Borrowed(cell),
-        };
-        self.reader.put(column.target, name, Token::Text(Quoted::plain(&text)), row);
+            Err(unread) => row.problems.push(self.unread(unread, is_day, name)),
+        }
+        // What is wrong is shown as it was sent.
+        for problem in row.problems.drain(before..).collect::<Vec<_>>() {
+            row.problems.push(if column.secret {
+                problem
+            } else {
+                problem.with_value(&sent.replace('\0', "\u{2400}"))
+            });
+        }
     }
+
+    fn unread(&self, unread: Unread, is_day: bool, name: &str) -> Problem {
+        match (unread, is_day) {
+            (Unread::Unclear, true) => {
+                let message = format!("{name} may begin with the day or the month; the file does not tell");
+                Problem::new(name, Rule::InvalidValue, message)
+                    .with_hint("say date = \"dd/mm/yyyy\" or date = \"mm/dd/yyyy\" in a map file")
+            }
+            (Unread::Unclear, false) => {
+                let message =
+                    format!("the sign in {name} may be a decimal one or not; the file does not tell");
+                Problem::new(name, Rule::InvalidValue, message)
+                    .with_hint("say decimal = \",\" or decimal = \".\" in a map file")
+            }
+            (Unread::OtherSigns, _) => {
+                let sign = if self.detected.decimal == ',' { "comma" } else { "point" };
+                Problem::new(name, Rule::WrongType, format!("{name} must be a number with a decimal {sign}"))
+            }
+        }
+    }
+}
+
+/// True when a text begins with a day that exists, as ISO 8601 has it.
+fn is_in_calendar(text: &str) -> bool {
+    text.get(..10).is_some_and(|day| domain::instant::parse_date(day).is_some())
 }
 
 impl Rows for CsvRows {
@@ -284,8 +343,11 @@ fn columns_of(names: &[String], shape: &RowShape, map: &MapFile) -> Result<Vec<C
                 }
                 None => {
                     let entity = &shape.described().name;
-                    let problem = format!("{entity} has no field {name}, which is a column of the file");
-                    return Err(Error::Invalid(format!("{problem}{}", meant(shape.near(name)))));
+                    let near = meant(shape.near(name));
+                    return Err(Error::Invalid(format!(
+                        "{entity} has no field {name}, which is a column of the file{near}; name it in a \
+                         map file, or set unknown = \"ignore\" there"
+                    )));
                 }
             },
         };
@@ -395,7 +457,8 @@ fn next_record<'w>(
     let line = *lines + 1;
     if !taken.ended && end.state == At::Quoted {
         return Err(Error::Invalid(format!(
-            "the quote that opens in the record of line {line} is never closed"
+            "the quote that opens in the record of line {line} is never closed; close it, or write \
+             \"\" for a quote that is part of a text"
         )));
     }
     *lines += taken.bytes.iter().filter(|b| **b == b'\n').count().max(1) as u64;

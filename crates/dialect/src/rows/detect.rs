@@ -10,19 +10,30 @@ use super::csv::cells;
 
 /// How days are written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(try_from = "String")]
 pub enum DateForm {
     /// `2026-03-01`
-    #[serde(rename = "iso")]
     Iso,
     /// `01.03.2026`
-    #[serde(rename = "dd.mm.yyyy")]
     DayDot,
     /// `01/03/2026`
-    #[serde(rename = "dd/mm/yyyy")]
     DaySlash,
     /// `03/01/2026`
-    #[serde(rename = "mm/dd/yyyy")]
     MonthSlash,
+}
+
+impl TryFrom<String> for DateForm {
+    type Error = String;
+
+    fn try_from(text: String) -> Result<Self, String> {
+        match text.to_ascii_lowercase().as_str() {
+            "iso" | "yyyy-mm-dd" => Ok(DateForm::Iso),
+            "dd.mm.yyyy" => Ok(DateForm::DayDot),
+            "dd/mm/yyyy" => Ok(DateForm::DaySlash),
+            "mm/dd/yyyy" => Ok(DateForm::MonthSlash),
+            _ => Err(format!("date {text:?} is not known; use iso, dd.mm.yyyy, dd/mm/yyyy or mm/dd/yyyy")),
+        }
+    }
 }
 
 impl DateForm {
@@ -66,7 +77,7 @@ impl fmt::Display for Detected {
         };
         let decimal = if self.decimal == ',' { "comma" } else { "point" };
         let grouping = if self.grouping { " with signs between thousands" } else { "" };
-        let assumed = if self.date_assumed { " (assumed)" } else { "" };
+        let assumed = if self.date_assumed { " or mm/dd/yyyy" } else { "" };
         let quotes = if self.quotes { "with" } else { "without" };
         write!(
             f,
@@ -115,18 +126,9 @@ impl Evidence {
     }
 
     fn number(&mut self, text: &str) {
-        let (comma, point) = (text.rfind(','), text.rfind('.'));
-        match (comma, point) {
-            (Some(comma), Some(point)) => {
-                self.grouping = true;
-                if comma > point { self.comma = true } else { self.point = true }
-            }
-            // Three digits behind the sign may as well be a thousand.
-            (Some(at), None) if text.matches(',').count() == 1 && text.len() - at != 4 => self.comma = true,
-            (None, Some(at)) if text.matches('.').count() == 1 && text.len() - at != 4 => self.point = true,
-            (Some(_), None) if text.matches(',').count() > 1 => (self.grouping, self.point) = (true, true),
-            (None, Some(_)) if text.matches('.').count() > 1 => (self.grouping, self.comma) = (true, true),
-            _ => {}
+        if let Signs::Clear { decimal, grouped } = signs(text) {
+            self.grouping |= grouped;
+            if decimal == ',' { self.comma = true } else { self.point = true }
         }
     }
 
@@ -141,9 +143,27 @@ impl Evidence {
         }
     }
 
-    /// The decimal sign, and whether thousands have signs.
-    pub fn decimal(&self) -> (char, bool) {
-        (if self.comma && !self.point { ',' } else { '.' }, self.grouping)
+    /// The decimal sign, where cells agree on one.
+    pub fn decimal(&self) -> Option<char> {
+        match (self.comma, self.point) {
+            (true, false) => Some(','),
+            (false, true) => Some('.'),
+            _ => None,
+        }
+    }
+
+    /// True where thousands have signs.
+    pub fn grouping(&self) -> bool {
+        self.grouping
+    }
+
+    /// In what order days with slashes are, where cells agree on one.
+    pub fn order(&self) -> Option<DateForm> {
+        match (self.day_first, self.month_first) {
+            (true, false) => Some(DateForm::DaySlash),
+            (false, true) => Some(DateForm::MonthSlash),
+            _ => None,
+        }
     }
 
     /// How days are written, and whether that is a guess.
@@ -173,42 +193,112 @@ fn parts(text: &str, sign: char) -> Option<(u32, u32, u32, &str)> {
     Some((small(first)?, small(second)?, year.parse().ok()?, behind))
 }
 
-impl Detected {
-    /// A number as JSON would have it; `None` when its signs are others than the file's.
-    pub(super) fn number<'t>(&self, text: &'t str) -> Option<Cow<'t, str>> {
+/// What the signs of a number say.
+enum Signs {
+    /// It has none, or is no number.
+    Silent,
+    /// `1.250`: a thousand and more, or one and a bit.
+    Unclear,
+    Clear {
+        decimal: char,
+        grouped: bool,
+    },
+}
+
+fn other(sign: char) -> char {
+    if sign == ',' { '.' } else { ',' }
+}
+
+fn signs(text: &str) -> Signs {
+    let text = text.strip_prefix(['-', '+']).unwrap_or(text);
+    let (text, power) = match text.find(['e', 'E']) {
+        Some(at) => (&text[..at], true),
+        None => (text, false),
+    };
+    let Some(last) = text.rfind(['.', ',']) else { return Signs::Silent };
+    if !text.bytes().all(|b| matches!(b, b'0'..=b'9' | b'.' | b',')) {
+        return Signs::Silent;
+    }
+    let sign = if text.as_bytes()[last] == b',' { ',' } else { '.' };
+    let (whole, behind) = (&text[..last], &text[last + 1..]);
+    match (text.matches(sign).count(), text.contains(other(sign))) {
+        (1, true) if is_grouped(text, other(sign), sign) => Signs::Clear { decimal: sign, grouped: true },
+        (_, true) => Signs::Silent,
+        (1, false) => {
+            // No thousands begin with a zero, or with four digits.
+            let may_group = (1..=3).contains(&whole.len()) && whole != "0" && behind.len() == 3;
+            match may_group && !power {
+                true => Signs::Unclear,
+                false => Signs::Clear { decimal: sign, grouped: false },
+            }
+        }
+        _ if is_grouped(text, sign, other(sign)) => Signs::Clear { decimal: other(sign), grouped: true },
+        _ => Signs::Silent,
+    }
+}
+
+/// Why a number or a day is not read.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(super) enum Unread {
+    /// It has two meanings, and nothing says which one counts.
+    Unclear,
+    /// Its signs are others than the file's.
+    OtherSigns,
+}
+
+/// What settles the meaning of numbers and days: a map file, or the file's own cells.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Settled {
+    /// The decimal sign.
+    pub decimal: Option<char>,
+    /// How days are written.
+    pub date: Option<DateForm>,
+}
+
+impl Settled {
+    /// A number as JSON would have it. What nothing settles must be clear by itself.
+    pub fn number<'t>(&self, text: &'t str) -> Result<Cow<'t, str>, Unread> {
         let text = text.trim();
-        let group = if self.decimal == ',' { '.' } else { ',' };
+        let decimal = match (self.decimal, signs(text)) {
+            (Some(decimal), _) | (None, Signs::Clear { decimal, .. }) => decimal,
+            (None, Signs::Unclear) => return Err(Unread::Unclear),
+            (None, Signs::Silent) => return Ok(Cow::Borrowed(text)),
+        };
+        let group = other(decimal);
         let mut plain = Cow::Borrowed(text);
         if text.contains(group) {
-            if !self.grouping || !is_grouped(text, group, self.decimal) {
-                return None;
+            if !is_grouped(text, group, decimal) {
+                return Err(Unread::OtherSigns);
             }
             plain = Cow::Owned(text.replace(group, ""));
         }
-        if self.decimal == ',' && plain.contains(',') {
+        if decimal == ',' && plain.contains(',') {
             plain = Cow::Owned(plain.replace(',', "."));
         }
-        Some(plain)
+        Ok(plain)
     }
 
-    /// A day or instant as ISO 8601 has it, where it is in the file's form; else as it is.
-    pub(super) fn day<'t>(&self, text: &'t str) -> Cow<'t, str> {
+    /// A day or instant as ISO 8601 has it, where it is in a form that counts; else as it is.
+    pub fn day<'t>(&self, text: &'t str) -> Result<Cow<'t, str>, Unread> {
         let text = text.trim();
-        let (day, month, year, behind) = match self.date {
-            _ if text.contains('.') && !text.contains(['-', '/']) => match parts(text, '.') {
-                Some(parts) => parts,
-                None => return Cow::Borrowed(text),
-            },
-            DateForm::DaySlash | DateForm::MonthSlash => match parts(text, '/') {
-                Some((first, second, year, behind)) if self.date == DateForm::DaySlash => {
-                    (first, second, year, behind)
-                }
-                Some((first, second, year, behind)) => (second, first, year, behind),
-                None => return Cow::Borrowed(text),
-            },
-            DateForm::Iso | DateForm::DayDot => return Cow::Borrowed(text),
+        let (day, month, year, behind) = if let Some(parts) = parts(text, '.') {
+            parts
+        } else if let Some((first, second, year, behind)) = parts(text, '/') {
+            let form = match self.date {
+                Some(form) => form,
+                None if first > 12 || first == second => DateForm::DaySlash,
+                None if second > 12 => DateForm::MonthSlash,
+                None => return Err(Unread::Unclear),
+            };
+            match form {
+                DateForm::DaySlash => (first, second, year, behind),
+                DateForm::MonthSlash => (second, first, year, behind),
+                DateForm::Iso | DateForm::DayDot => return Ok(Cow::Borrowed(text)),
+            }
+        } else {
+            return Ok(Cow::Borrowed(text));
         };
-        Cow::Owned(format!("{year:04}-{month:02}-{day:02}{behind}"))
+        Ok(Cow::Owned(format!("{year:04}-{month:02}-{day:02}{behind}")))
     }
 }
 
@@ -218,6 +308,7 @@ fn is_grouped(text: &str, group: char, decimal: char) -> bool {
     let behind = &text[whole.len()..];
     let mut groups = whole.trim_start_matches(['-', '+']).split(group);
     let digits = |text: &str| text.bytes().all(|b| b.is_ascii_digit());
-    let first = groups.next().is_some_and(|first| (1..=3).contains(&first.len()) && digits(first));
+    let first =
+        groups.next().is_some_and(|first| (1..=3).contains(&first.len()) && first != "0" && digits(first));
     first && groups.all(|group| group.len() == 3 && digits(group)) && !behind.contains(group)
 }

@@ -25,7 +25,8 @@ pub struct MapFile {
 #[derive(Debug, Clone, Default, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct CsvForm {
-    /// What separates cells: a comma, semicolon, tab or bar.
+    /// What separates cells: a comma, semicolon, tab or bar; `tab` is one too.
+    #[serde(deserialize_with = "sign_or_tab")]
     pub delimiter: Option<char>,
     /// Name of the encoding; a byte order mark in the file wins.
     pub encoding: Option<String>,
@@ -90,6 +91,18 @@ impl MapFile {
     }
 }
 
+fn sign_or_tab<'de, D: serde::Deserializer<'de>>(from: D) -> Result<Option<char>, D::Error> {
+    let text = String::deserialize(from)?;
+    let mut signs = text.chars();
+    match (signs.next(), signs.next()) {
+        (Some(sign), None) => Ok(Some(sign)),
+        _ if text.eq_ignore_ascii_case("tab") => Ok(Some('\t')),
+        _ => Err(serde::de::Error::custom(format!(
+            "delimiter {text:?} is not known; use a comma, semicolon, tab or bar"
+        ))),
+    }
+}
+
 fn invalid(what: &str) -> Error {
     Error::Invalid(format!("the map file: {what}"))
 }
@@ -126,12 +139,31 @@ mod tests {
     }
 
     #[test]
+    fn forms_are_named_in_either_case() {
+        for (text, form) in [
+            ("DD.MM.YYYY", DateForm::DayDot),
+            ("dd/mm/yyyy", DateForm::DaySlash),
+            ("MM/DD/YYYY", DateForm::MonthSlash),
+            ("ISO", DateForm::Iso),
+            ("YYYY-MM-DD", DateForm::Iso),
+        ] {
+            let map = MapFile::parse(&format!("[csv]\ndate = '{text}'")).unwrap();
+            assert_eq!(map.csv.date, Some(form));
+        }
+        for text in ["tab", "TAB", "\\t"] {
+            let map = MapFile::parse(&format!("[csv]\ndelimiter = \"{text}\"")).unwrap();
+            assert_eq!(map.csv.delimiter, Some('\t'));
+        }
+    }
+
+    #[test]
     fn what_is_wrong_is_named() {
         for (text, part) in [
             ("[cvs]", "cvs"),
             ("[csv]\ndelimiter = '#'", "delimiter"),
+            ("[csv]\ndelimiter = 'tabs'", "delimiter"),
             ("[csv]\nencoding = 'klingon'", "klingon"),
-            ("[csv]\ndate = 'yy'", "date"),
+            ("[csv]\ndate = 'yy'", "dd.mm.yyyy"),
             ("[csv]\ndecimal = ';'", "decimal"),
         ] {
             let error = MapFile::parse(text).unwrap_err().to_string();

@@ -91,8 +91,89 @@ fn days_and_decimals_are_told_apart_by_what_the_file_shows() {
     assert_eq!(of("A;01/02/2026;1,000\nB;02/13/2026;"), (DateForm::MonthSlash, false, '.'));
     assert_eq!(of("A;2026-02-01;"), (DateForm::Iso, false, '.'));
     let (_, rows) = rows("code;since;price\nA;02/13/2026;1,000\nB;01/02/2026;1");
-    assert_eq!(rows[0].problems[0].rule, Rule::WrongType, "a thousand or one: not for us to guess");
+    assert_eq!(rows[0].problems[0].rule, Rule::InvalidValue, "a thousand or one: not for us to guess");
     assert_eq!(cell(&rows[1], "since"), Some(&Cell::Set(Value::Datetime(1_767_312_000_000))));
+}
+
+#[test]
+fn numbers_that_nothing_settles_are_refused() {
+    let hint = Some("say decimal = \",\" or decimal = \".\" in a map file");
+    // What a cell becomes alone, and beside another one.
+    let of = |map: &str, cells: &[&str]| {
+        let lines: String = cells.iter().map(|cell| format!("A;{cell}\n")).collect();
+        let rows = all(&mut open(memory(format!("code;price\n{lines}")), map).unwrap()).unwrap();
+        let price = match cell(&rows[0], "price") {
+            Some(Cell::Set(Value::Decimal(price))) => Ok(*price),
+            _ => {
+                let problem = &rows[0].problems[0];
+                assert_eq!(problem.value.as_deref(), Some(cells[0]));
+                Err((problem.rule, problem.hint.as_deref() == hint))
+            }
+        };
+        assert_eq!(price.is_err(), !rows[0].problems.is_empty());
+        price
+    };
+    let unclear = Err((Rule::InvalidValue, true));
+    for cell in ["1.250", "1,250", "-12.500", "+125,000", " 1.250 "] {
+        assert_eq!(of("", &[cell]), unclear, "{cell}");
+        assert_eq!(of("", &[cell, "7", "1.000"]), unclear, "{cell}");
+        assert_eq!(of("", &[cell, "7,5", "7.5"]), unclear, "{cell}: the file contradicts itself");
+    }
+    for (cell, value) in [
+        ("1.250,50", 125_050),
+        ("1,250.50", 125_050),
+        ("12.5", 1_250),
+        ("12,5", 1_250),
+        ("0.120", 12),
+        ("0,120", 12),
+        ("1250.500", 125_050),
+        ("1.250.000", 125_000_000),
+        ("1,250,000", 125_000_000),
+        ("1250", 125_000),
+    ] {
+        assert_eq!(of("", &[cell]), Ok(value), "{cell}");
+        assert_eq!(of("", &[cell, "7,5", "7.5"]), Ok(value), "{cell}");
+    }
+    assert_eq!(of("", &["1.250", "12,5"]), Ok(125_000));
+    assert_eq!(of("", &["1.250", "12.5"]), Ok(125));
+    assert_eq!(of("", &["1,250", "12.5"]), Ok(125_000));
+    assert_eq!(of("[csv]\ndecimal = ','", &["1.250"]), Ok(125_000));
+    assert_eq!(of("[csv]\ndecimal = '.'", &["1.250"]), Ok(125));
+    assert_eq!(of("[csv]\ndecimal = '.'", &["0,125"]), Err((Rule::WrongType, false)));
+    assert_eq!(of("[csv]\ndecimal = '.'", &["1,5"]), Err((Rule::WrongType, false)));
+}
+
+#[test]
+fn days_that_nothing_settles_are_refused() {
+    let of = |map: &str, cells: &[&str]| {
+        let lines: String = cells.iter().map(|cell| format!("A;{cell}\n")).collect();
+        let rows = all(&mut open(memory(format!("code;since\n{lines}")), map).unwrap()).unwrap();
+        match (cell(&rows[0], "since"), rows[0].problems.as_slice()) {
+            (Some(Cell::Set(Value::Datetime(at))), []) => Ok(at / 86_400_000 - 20_454),
+            (None, [problem]) => {
+                assert_eq!(problem.rule, Rule::InvalidValue);
+                assert_eq!(problem.value.as_deref(), Some(cells[0]));
+                Err(problem.hint.as_deref().unwrap_or(&problem.message).to_owned())
+            }
+            other => panic!("{other:?}"),
+        }
+    };
+    let unclear = Err("say date = \"dd/mm/yyyy\" or date = \"mm/dd/yyyy\" in a map file".to_owned());
+    // Days of 2026, from 0 on.
+    assert_eq!(of("", &["01/02/2026"]), unclear);
+    assert_eq!(of("", &["01/02/2026 08:00", "2026-02-13", "13.02.2026"]), unclear);
+    assert_eq!(of("", &["01/02/2026", "13/02/2026", "02/13/2026"]), unclear);
+    assert_eq!(of("", &["01/02/2026", "13/02/2026"]), Ok(31));
+    assert_eq!(of("", &["01/02/2026", "02/13/2026"]), Ok(1));
+    assert_eq!(of("", &["13/01/2026", "02/13/2026"]), Ok(12));
+    assert_eq!(of("", &["02/02/2026"]), Ok(32));
+    assert_eq!(of("", &["31.12.2026"]), Ok(364));
+    assert_eq!(of("[csv]\ndate = 'dd/mm/yyyy'", &["01/02/2026"]), Ok(31));
+    assert_eq!(of("[csv]\ndate = 'MM/DD/YYYY'", &["01/02/2026"]), Ok(1));
+    for bad in ["31.02.2020", "31/02/2020"] {
+        assert_eq!(of("", &[bad]), Err("since is no day of the calendar".to_owned()));
+    }
+    assert_ne!(of("", &["31.01.2020 27:00"]), Err("since is no day of the calendar".to_owned()));
 }
 
 #[test]
@@ -126,6 +207,7 @@ fn a_header_that_makes_no_sense_refuses_the_call() {
     for (text, map, part) in [
         ("", "", "empty"),
         ("code,nmae\n", "", "did you mean name?"),
+        ("code,wat\n", "", "name it in a map file, or set unknown = \"ignore\" there"),
         ("code,name,name\n", "", "two columns"),
         ("code\n", "[columns]\nNr = 'code'", "no column Nr"),
         ("Nr\n", "[columns]\nNr = 'kode'", "did you mean code?"),
@@ -139,13 +221,16 @@ fn a_header_that_makes_no_sense_refuses_the_call() {
     }
     assert!(open(memory("code,wat\n"), "[csv]\nunknown = 'ignore'").is_ok());
     let error = all(&mut open(memory("code,name\nA,\"open\nB,x\n"), "").unwrap()).unwrap_err();
-    assert!(error.contains("line 2"), "{error}");
+    assert!(error.contains("line 2") && error.contains("close it"), "{error}");
 }
 
 #[test]
 fn records_of_another_length_are_refused_alone() {
     let (_, rows) = rows("code,name\nA,x,y\nB\nC,\"two\nlines\"\nD,z\n");
     assert_eq!(rows.iter().map(|row| row.problems.len()).collect::<Vec<_>>(), [1, 1, 0, 0]);
+    let told = |row: &Row| (row.problems[0].message.to_string(), row.problems[0].hint.is_some());
+    assert_eq!(told(&rows[0]), ("the record has 3 cells, the header has 2".to_owned(), true));
+    assert_eq!(told(&rows[1]), ("the record has 1 cell, the header has 2".to_owned(), false));
     assert_eq!(rows.iter().map(|row| row.line.unwrap()).collect::<Vec<_>>(), [2, 3, 4, 6]);
 }
 
