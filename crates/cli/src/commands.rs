@@ -1,5 +1,6 @@
 //! The commands and what they share.
 
+use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
@@ -17,7 +18,7 @@ pub(crate) use import::{BatchAnswer, Difference};
 
 /// Comptoir: a data-exchange counter for CRM data.
 #[derive(Debug, Parser)]
-#[command(name = "comptoir", version, about, disable_help_subcommand = true)]
+#[command(name = "comptoir", version, about)]
 pub struct Arguments {
     #[command(subcommand)]
     command: Command,
@@ -43,7 +44,7 @@ struct Place {
     /// Data folder [default: comptoir-data]
     #[arg(long, value_name = "DIR", env = "COMPTOIR_DATA")]
     data: Option<PathBuf>,
-    /// Configuration file; config.default.toml documents its keys
+    /// Configuration file; `comptoir serve --print-config` shows all its keys
     #[arg(long, value_name = "FILE")]
     config: Option<PathBuf>,
 }
@@ -68,6 +69,11 @@ pub fn run(arguments: Arguments) -> Result<Exit, Failure> {
         Command::Import(options) => import::run(&options),
         Command::Export(options) => export::run(&options),
     }
+}
+
+/// Reads the address to listen on.
+fn address(text: &str) -> Result<SocketAddr, String> {
+    text.parse().map_err(|_| "write an IP address and a port, such as 127.0.0.1:7070".to_owned())
 }
 
 /// A runtime with this many threads for requests. Their stacks are small: what needs a deep one

@@ -120,6 +120,10 @@ impl Answer {
         let body: serde_json::Value = serde_json::from_slice(&self.body).unwrap_or_default();
         let member = |name: &str| body.get(name).and_then(serde_json::Value::as_str);
         let text = match member("detail").or_else(|| member("title")) {
+            // Only here somebody is told who has a command line.
+            Some(text) if text.starts_with("there is no project ") => {
+                format!("{text}; `comptoir apply` makes one")
+            }
             Some(text) => text.to_owned(),
             None => format!("the server answered {}; is it a Comptoir server?", self.status),
         };

@@ -46,7 +46,12 @@ pub(crate) fn batch(answer: &BatchAnswer) -> String {
         (None, true) => text.push_str("dry run: nothing was stored\n"),
         (None, false) => {}
     }
-    text.push_str(&refusals(&answer.refusals, answer.count("refused")));
+    let refused = answer.count("refused");
+    if answer.commit == "together" && refused > 0 && !answer.dry_run {
+        let were = if refused == 1 { "was" } else { "were" };
+        let _ = writeln!(text, "nothing was stored: the rows stand together and {refused} {were} refused");
+    }
+    text.push_str(&refusals(&answer.refusals, refused));
     text
 }
 

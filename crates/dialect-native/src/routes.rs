@@ -138,8 +138,17 @@ impl Subject {
         let catalogue = project.catalogue();
         match catalogue.find_either(name).cloned() {
             Some(entity) => Ok(Subject { project, catalogue, entity }),
-            None => Err(engine::Error::NoEntity(shortened(name)).into()),
+            None => Err(engine::Error::NoEntity(unknown(&catalogue, name)).into()),
         }
+    }
+}
+
+/// The name of an entity that is not there, with what was probably meant.
+pub fn unknown(catalogue: &Catalogue, name: &str) -> String {
+    let names = catalogue.entities().flat_map(|entity| [&*entity.name, &*entity.plural]);
+    match dialect::near(name, names) {
+        Some(near) => format!("{} (did you mean {near}?)", shortened(name)),
+        None => shortened(name),
     }
 }
 

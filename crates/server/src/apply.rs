@@ -150,7 +150,7 @@ fn from_file(entity: &str, path: &PathBuf) -> Result<RecordsBody, Failure> {
         )));
     };
     let body = std::fs::read(path).map_err(|error| {
-        Failure::unreachable(format!("records of {entity}: {shown} cannot be read: {error}"))
+        Failure::unreachable(format!("records of {entity}: {shown} cannot be read: {error}; check the path"))
     })?;
     Ok(RecordsBody { entity: entity.to_owned(), format, body })
 }
@@ -204,6 +204,9 @@ pub async fn apply(engine: &Engine, request: ApplyRequest) -> Result<ApplyAnswer
         batch: None,
         notes: Vec::new(),
     };
+    if file.project.requests_per_minute.is_some_and(|most| most > 0) {
+        answer.notes.push("requests_per_minute is kept, not enforced yet".to_owned());
+    }
     // Records can only be checked against a catalogue that is there already.
     let can_check = !(dry_run && applied.lines.iter().any(makes_catalogue));
     if applied.is_empty && !dry_run {

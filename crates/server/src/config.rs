@@ -13,6 +13,9 @@ use crate::Failure;
 /// All keys with meaning, unit and default.
 pub const DEFAULT: &str = include_str!("../config.default.toml");
 
+/// Where [`DEFAULT`] can be read.
+const SEE: &str = "`comptoir serve --print-config` shows";
+
 /// What a server is told.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -110,7 +113,7 @@ impl Config {
         let config: Config = Value::Table(merged).try_into().map_err(|error: toml::de::Error| {
             // It says in which key: "… in `limits.max_body`".
             let message = error.to_string().trim().replace('\n', " ");
-            Failure::usage(format!("{file}: {message}; see config.default.toml for what each key takes"))
+            Failure::usage(format!("{file}: {message}; {SEE} what each key takes"))
         })?;
         config.check(file)?;
         Ok(config)
@@ -153,8 +156,10 @@ fn merge(defaults: &mut Table, told: Table, at: &str, file: &str) -> Result<(), 
         match (defaults.get_mut(&key), value) {
             (None, _) => {
                 let known: Vec<&str> = defaults.keys().map(String::as_str).collect();
-                let text =
-                    format!("{file}: there is no key `{path}`; the keys here are {}", known.join(", "));
+                let text = format!(
+                    "{file}: there is no key `{path}`; the keys here are {}; {SEE} all",
+                    known.join(", ")
+                );
                 return Err(Failure::usage(text));
             }
             (Some(Value::Table(defaults)), Value::Table(told)) => merge(defaults, told, &path, file)?,
@@ -236,7 +241,7 @@ mod tests {
         assert_eq!(
             fault("[limits]\nmax_bodi = \"1MiB\""),
             "my.toml: there is no key `limits.max_bodi`; the keys here are body_timeout, connections, header_timeout, \
-             max_body, memory_body, stop_timeout"
+             max_body, memory_body, stop_timeout; `comptoir serve --print-config` shows all"
         );
         for (text, key, remedy) in [
             ("[limits]\nmax_body = \"1 mile\"", "limits.max_body", "size such as 64KiB, 32MiB or 2GiB"),

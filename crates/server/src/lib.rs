@@ -17,7 +17,7 @@ mod watch;
 pub use compose::{OpenFault, Opened, open};
 pub use config::Config;
 pub use failure::{Exit, Failure};
-pub use serve::{Stop, serve, stop_on_signals};
+pub use serve::{Stop, listen, serve, stop_on_signals};
 
 // What the command line needs to speak of what it gets.
 pub use domain::rule::Refusal;

@@ -1,6 +1,7 @@
 //! Listening, answering, and coming to an orderly end.
 
 use std::future::poll_fn;
+use std::io::ErrorKind;
 use std::net::SocketAddr;
 use std::pin::Pin;
 use std::sync::Arc;
@@ -71,16 +72,32 @@ pub fn stop_on_signals() -> Result<Stop, Failure> {
     Ok(stop)
 }
 
+/// Takes the address that a server is to listen on. To be done before anything else is, so that
+/// nothing was made or opened where the port is taken; who calls meanwhile waits.
+pub async fn listen(asked: SocketAddr) -> Result<TcpListener, Failure> {
+    TcpListener::bind(asked).await.map_err(|error| {
+        let (ip, port) = (asked.ip(), asked.port());
+        let text = match error.kind() {
+            ErrorKind::AddrInUse => format!(
+                "port {port} of {ip} is taken by another process; choose another with --listen, \
+                 or let `--listen {}` find a free one",
+                SocketAddr::new(ip, 0)
+            ),
+            _ => format!("cannot listen on {asked}: {error}; choose another address with --listen"),
+        };
+        Failure::unreachable(text)
+    })
+}
+
 /// Serves until told to stop; then finishes what is being answered, turns away what is new, closes
-/// the store and returns. `ready` is told the address once calls can come.
-pub async fn serve(opened: Opened, mut stop: Stop, ready: impl FnOnce(SocketAddr)) -> Result<(), Failure> {
+/// the store and returns. `ready` is told the address once calls are answered.
+pub async fn serve(
+    opened: Opened,
+    listener: TcpListener,
+    mut stop: Stop,
+    ready: impl FnOnce(SocketAddr),
+) -> Result<(), Failure> {
     let limits = opened.config.limits.clone();
-    let asked = opened.config.listen;
-    let listener = TcpListener::bind(asked).await.map_err(|error| {
-        Failure::unreachable(format!(
-            "cannot listen on {asked}: {error}; choose another address with --listen"
-        ))
-    })?;
     let address = listener.local_addr().map_err(Failure::internal)?;
     if !address.ip().is_loopback() {
         tracing::warn!(%address, "listening beyond this machine without TLS: put a proxy with TLS before it");
@@ -148,7 +165,7 @@ struct House {
     started_ms: i64,
 }
 
-/// Ready when the store answers; migrations are done before anything listens.
+/// Ready when the store answers; migrations are done before anything is answered.
 async fn readyz(State(house): State<House>) -> Response {
     match house.engine.ready().await {
         Ok(()) => "ready\n".into_response(),

@@ -1,5 +1,8 @@
 //! Connections, set up alike.
 
+use std::fs::OpenOptions;
+use std::io;
+use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::Path;
 
 use rusqlite::{Connection, OpenFlags};
@@ -21,11 +24,21 @@ pub(crate) enum Purpose {
     Checkpoint,
 }
 
+/// Makes a file that only its owner can read; SQLite gives its log the same rights. One that
+/// exists is never opened here: closing it would let go of what SQLite has locked in it.
+fn make_private(path: &Path) -> io::Result<()> {
+    match OpenOptions::new().write(true).create_new(true).mode(0o600).open(path) {
+        Err(error) if error.kind() != io::ErrorKind::AlreadyExists => Err(error),
+        _ => Ok(()),
+    }
+}
+
 /// Opens a database file.
 pub(crate) fn connect(path: &Path, purpose: Purpose, config: &Config) -> Result<Connection, Error> {
     let mut flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     if purpose == Purpose::Create {
         flags |= OpenFlags::SQLITE_OPEN_CREATE;
+        make_private(path).told()?;
     }
     let conn = Connection::open_with_flags(path, flags).told()?;
     conn.busy_timeout(config.busy_timeout).told()?;

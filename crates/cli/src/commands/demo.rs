@@ -12,6 +12,7 @@ use http_body_util::BodyExt as _;
 use serde_json::{Value, json};
 use server::config::Limits;
 use server::{Config, Exit, Failure, OpenFault, Opened};
+use tokio::net::TcpListener;
 use tower::ServiceExt as _;
 
 use crate::show;
@@ -24,22 +25,23 @@ const CRMCOM: &str = "/crmcom/crmapi/rest/v2";
 #[derive(Debug, Args)]
 pub(super) struct Options {
     /// Address and port to listen on
-    #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:7070")]
+    #[arg(long, value_name = "ADDR", value_parser = super::address, default_value = "127.0.0.1:7070")]
     listen: SocketAddr,
 }
 
 pub(super) fn run(options: &Options) -> Result<Exit, Failure> {
-    let folder = tempfile::Builder::new().prefix("comptoir-demo-").tempdir().map_err(|error| {
-        Failure::unreachable(format!("no temporary folder can be made: {error}; set TMPDIR"))
-    })?;
     let mut config = Config::load(None)?;
-    config.data = folder.path().to_owned();
     config.listen = options.listen;
     // What people want to see here is the demo, not the log of it.
     config.log.level = "warn".to_owned();
     super::log(&config)?;
     let runtime = super::runtime(config.workers())?;
-    let result = runtime.block_on(demo(config));
+    let listener = runtime.block_on(server::listen(config.listen))?;
+    let folder = tempfile::Builder::new().prefix("comptoir-demo-").tempdir().map_err(|error| {
+        Failure::unreachable(format!("no temporary folder can be made: {error}; set TMPDIR"))
+    })?;
+    config.data = folder.path().to_owned();
+    let result = runtime.block_on(demo(config, listener));
     runtime.shutdown_background();
     let removed = folder.close();
     result?;
@@ -48,7 +50,7 @@ pub(super) fn run(options: &Options) -> Result<Exit, Failure> {
     Ok(Exit::Done)
 }
 
-async fn demo(config: Config) -> Result<(), Failure> {
+async fn demo(config: Config, listener: TcpListener) -> Result<(), Failure> {
     let stop = server::stop_on_signals()?;
     let limits: Limits = config.limits.clone();
     let opened = server::open(config).map_err(|fault| match fault {
@@ -66,7 +68,7 @@ async fn demo(config: Config) -> Result<(), Failure> {
         }
     };
     let wait_s = limits.stop_timeout.as_secs();
-    server::serve(opened, stop, |address| show::say(&try_it(address, &token, wait_s))).await
+    server::serve(opened, listener, stop, |address| show::say(&try_it(address, &token, wait_s))).await
 }
 
 /// Makes the project, sends one call through CRM.COM's door and shows what became of it.

@@ -97,6 +97,9 @@ impl Source {
 pub(crate) struct BatchAnswer {
     pub(crate) batch: Option<String>,
     pub(crate) dry_run: bool,
+    /// `together` or `alone`.
+    #[serde(default)]
+    pub(crate) commit: String,
     pub(crate) counts: serde_json::Map<String, serde_json::Value>,
     #[serde(default)]
     pub(crate) refusals: Vec<server::Refusal>,
@@ -181,7 +184,7 @@ async fn write_rejects(
     file: &Path,
 ) -> Result<(), Failure> {
     if answer.count("refused") == 0 {
-        return Ok(());
+        return if answer.dry_run { Ok(()) } else { remove_rejects(&options.file, file) };
     }
     let Some(batch) = &answer.batch else {
         show::say(&format!("a dry run keeps no refused rows: {} was not written\n", file.display()));
@@ -197,6 +200,23 @@ async fn write_rejects(
         ))
     })?;
     show::say(&format!("refused rows with what is wrong: {}\n", file.display()));
+    Ok(())
+}
+
+/// Takes away what an earlier import has left, lest it be sent by mistake; never the file that was
+/// sent itself, nor what is no file.
+fn remove_rejects(sent: &Path, file: &Path) -> Result<(), Failure> {
+    let is_sent = || matches!((sent.canonicalize(), file.canonicalize()), (Ok(a), Ok(b)) if a == b);
+    if !std::fs::symlink_metadata(file).is_ok_and(|found| found.is_file()) || is_sent() {
+        return Ok(());
+    }
+    let shown = file.display();
+    std::fs::remove_file(file).map_err(|error| {
+        Failure::unreachable(format!(
+            "nothing was refused, but the old {shown} cannot be removed: {error}; do not send it"
+        ))
+    })?;
+    show::say(&format!("nothing was refused, so the old {shown} was removed\n"));
     Ok(())
 }
 

@@ -26,6 +26,11 @@ fn exit_codes_say_what_went_wrong() {
         "{\"code\":\"C1\",\"parent\":\"C0002\"}\n{\"code\":\"C2\",\"name\":\"y\"}\n",
     );
     folder.write("good.ndjson", "{\"code\":\"C2\",\"name\":\"y\"}\n");
+    folder.write("limited.toml", "[project]\ncode = \"ACME\"\nrequests_per_minute = 60\nactive_users = 5\n");
+    folder.write(
+        "lost.toml",
+        "[project]\ncode = \"ACME\"\n[[records]]\nentity = \"customer\"\nfile = \"lost.csv\"\n",
+    );
     folder.write("server.toml", "[limits]\nmax_bodi = \"1MiB\"\n");
     let rows = ["--project", "ACME", "--entity", "customer"];
     for (arguments, exit, told) in [
@@ -36,14 +41,39 @@ fn exit_codes_say_what_went_wrong() {
         (vec!["serve", "--config", "server.toml"], 2, "server.toml: there is no key `limits.max_bodi`"),
         ([&["import", "refused.ndjson"], &rows[..]].concat(), 1, "unknown_reference"),
         ([&["import", "refused.ndjson", "--commit", "together"], &rows[..]].concat(), 1, "skipped"),
+        (
+            [&["import", "refused.ndjson", "--commit", "together"], &rows[..]].concat(),
+            1,
+            "nothing was stored: the rows stand together and 1 was refused\n",
+        ),
         ([&["import", "good.ndjson", "--dry-run"], &rows[..]].concat(), 0, "nothing was stored"),
         ([&["import", "good.ndjson"], &rows[..]].concat(), 0, "batch "),
         ([&["import", "missing.ndjson"], &rows[..]].concat(), 3, "missing.ndjson cannot be read"),
         (vec!["import", "good.ndjson", "--project", "NONE", "--entity", "customer"], 2, "no project NONE"),
-        (vec!["export", "--project", "ACME", "--entity", "nothing"], 2, "no entity nothing"),
+        (
+            vec!["export", "--project", "NONE", "--entity", "customer"],
+            2,
+            "no project NONE; `comptoir apply` makes one",
+        ),
+        (vec!["export", "--project", "ACME", "--entity", "nothing"], 2, "no entity nothing;"),
+        (
+            vec!["export", "--project", "ACME", "--entity", "custmer"],
+            2,
+            "no entity custmer (did you mean customer?);",
+        ),
         (vec!["export", "--project", "ACME", "--entity", "customer", "--filter", "city is"], 2, "comptoir: "),
         (vec!["explode"], 2, "explode"),
         (vec!["--help"], 0, "Usage"),
+        (vec!["help"], 0, "Usage"),
+        (vec!["help", "import"], 0, "--rejects"),
+        (vec!["serve", "--print-config"], 0, "max_body = \"2GiB\""),
+        (vec!["serve", "--listen", "localhost:7070"], 2, "such as 127.0.0.1:7070"),
+        (vec!["apply", "limited.toml"], 0, "requests_per_minute is kept, not enforced yet"),
+        (
+            vec!["apply", "lost.toml"],
+            3,
+            "lost.csv cannot be read: No such file or directory (os error 2); check the path",
+        ),
     ] {
         let done = folder.run(&arguments);
         assert_eq!(done.exit, exit, "{arguments:?} {done:?}");
@@ -63,9 +93,16 @@ fn refused_rows_come_back_as_a_file_to_mend_and_send() {
     assert_eq!(done.exit, 1);
     assert!(done.stdout.contains("delimiter ;") && done.stdout.contains("C0002"), "{done:?}");
     let mended = folder.read("bad.csv").replacen("C0002", "C0001", 1);
-    folder.write("bad.csv", &mended);
-    let done = folder.run(&[&["import", "bad.csv"], &rows[..]].concat());
-    assert_eq!(done.exit, 0, "{done:?}");
+    folder.write("mended.csv", &mended);
+    let again = [&["import", "mended.csv", "--rejects", "bad.csv"], &rows[..]].concat();
+    let done = folder.must(0, &[&again[..], &["--dry-run"]].concat());
+    assert!(folder.has("bad.csv") && !done.stdout.contains("removed"), "{done:?}");
+    let done = folder.must(0, &again);
+    assert!(done.stdout.ends_with("nothing was refused, so the old bad.csv was removed\n"), "{done:?}");
+    assert!(!folder.has("bad.csv"));
+    // What was sent is nobody's leavings.
+    folder.must(0, &[&["import", "mended.csv", "--rejects", "mended.csv"], &rows[..]].concat());
+    assert!(folder.has("mended.csv"));
     let done =
         folder.run(&["export", "--project", "ACME", "--entity", "customer", "--filter", "code eq 'C1'"]);
     assert!(done.stdout.contains("\"name\":\"Élodie\""), "{done:?}");

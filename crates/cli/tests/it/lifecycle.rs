@@ -2,12 +2,14 @@
 
 use std::collections::HashMap;
 use std::io::Write;
+use std::net::TcpListener;
+use std::os::unix::fs::PermissionsExt as _;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
-use crate::program::comptoir_elsewhere;
+use crate::program::{Folder, comptoir_elsewhere};
 use crate::wire::{self, JSON, KEY, NDJSON, begin, read_answer, request};
 use crate::{ACME, acme};
 
@@ -89,6 +91,40 @@ fn a_second_process_works_through_the_first() {
     assert!(lost.exit == 3 && lost.stderr.contains(&format!("process {}", server.id())), "{lost:?}");
     server.signal("INT");
     assert_eq!(server.wait(), Some(0));
+}
+
+#[test]
+fn where_the_port_is_taken_nothing_is_begun() {
+    let folder = Folder::new();
+    let taken = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = taken.local_addr().unwrap();
+    for command in ["serve", "demo"] {
+        let done = folder.run(&[command, "--listen", &address.to_string()]);
+        let told = format!("port {} of 127.0.0.1 is taken by another process", address.port());
+        assert!(done.exit == 3 && done.stderr.contains(&told), "{done:?}");
+        assert!(done.stderr.contains("--listen 127.0.0.1:0"), "{done:?}");
+        assert!(done.stdout.is_empty() && !folder.has("data") && folder.count("tmp") == 0, "{done:?}");
+    }
+}
+
+#[test]
+fn nobody_else_can_read_the_databases() {
+    let folder = acme();
+    let _server = folder.serve(&[]);
+    let mut folders = vec![folder.path().join("data")];
+    let mut databases = 0;
+    while let Some(inside) = folders.pop() {
+        for entry in std::fs::read_dir(inside).unwrap().map(Result::unwrap) {
+            let path = entry.path();
+            if path.is_dir() {
+                folders.push(path);
+            } else if path.to_string_lossy().contains(".db") {
+                assert_eq!(entry.metadata().unwrap().permissions().mode() & 0o777, 0o600, "{path:?}");
+                databases += 1;
+            }
+        }
+    }
+    assert!(databases >= 2, "{databases}");
 }
 
 #[test]

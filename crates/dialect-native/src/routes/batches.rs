@@ -87,7 +87,8 @@ fn shape(
     match catalogue.find_either(name) {
         Some(entity) => Ok(import::shape(project, catalogue, entity.ix, false)),
         None => {
-            Err(Error::Invalid(format!("there is no entity {}; GET catalogue lists them", shortened(name))))
+            let name = super::unknown(catalogue, name);
+            Err(Error::Invalid(format!("there is no entity {name}; GET catalogue lists them")))
         }
     }
 }
