@@ -43,6 +43,11 @@ impl Scale {
     pub fn wants(&self, name: &str) -> bool {
         self.only.is_empty() || self.only.iter().any(|only| only.eq_ignore_ascii_case(name))
     }
+
+    /// True when one workload alone was asked for, so that both databases hold the same.
+    pub fn wants_only(&self, name: &str) -> bool {
+        self.only.len() == 1 && self.wants(name)
+    }
 }
 
 fn main() -> Result<()> {
