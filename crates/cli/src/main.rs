@@ -15,7 +15,7 @@ mod progress;
 mod show;
 
 /// Rows are made on one thread and dropped on another, thousands at a time. The system's allocator
-/// spends a sixth of an import on that; others keep what they freed. This one gives it back within
+/// spends an eighth of an import on that; others keep what they freed. This one gives it back within
 /// a second (`.cargo/config.toml` says so to its build).
 #[global_allocator]
 static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
