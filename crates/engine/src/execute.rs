@@ -232,33 +232,11 @@ impl Engine {
         began: Instant,
     ) -> Result<Run, Error> {
         let (resumed, cut) = resumed.map_or((None, None), |resumed| (Some(resumed.entry), resumed.cut));
-        let catalogue = caller.project.catalogue();
-        let (engine, company, parameters, rows) =
-            (self.inner.clone(), caller.company, call.parameters, call.rows);
-        let (chunk_rows, chunk_bytes) = match &cut {
-            Some(cut) => (cut.rows, cut.bytes),
-            None => (engine.config.chunk_rows, engine.config.chunk_bytes),
-        };
-        let (hand_over, chunks) = mpsc::channel(1);
-        let hand_over = ahead::is_worth_it(&parameters).then_some(hand_over);
-        let to_plan = parameters.clone();
-        let scanned = tokio::task::spawn_blocking(move || {
-            let scan = Scan {
-                catalogue: &catalogue,
-                parameters: &parameters,
-                company,
-                secret: engine.secret,
-                config: &engine.config,
-                chunk_rows,
-                chunk_bytes,
-            };
-            Source::scan(rows, &scan, hand_over).map(|source| (source, parameters))
-        });
-        let (scanned, ahead) = tokio::join!(scanned, self.plan_ahead(caller, &to_plan, chunks));
-        let (source, parameters) = scanned.map_err(|error| Error::Internal(error.into()))??;
-        let ahead = ahead?.confirmed(&source.scanned);
+        let config = &self.inner.config;
+        let size = cut.as_ref().map_or((config.chunk_rows, config.chunk_bytes), |cut| (cut.rows, cut.bytes));
+        let (source, parameters, ahead) = self.walk(caller, call.rows, call.parameters, size).await?;
         let total = source.scanned.total;
-        let cut_now = Cut { rows: chunk_rows, bytes: chunk_bytes, hash: source.scanned.cut() };
+        let cut_now = Cut { rows: size.0, bytes: size.1, hash: source.scanned.cut() };
         if let Some(entry) = &resumed
             && cut.as_ref() != Some(&cut_now)
         {
@@ -328,6 +306,37 @@ impl Engine {
             unsure: false,
             progress: call.progress,
         })
+    }
+
+    /// Walks over the rows once, and plans ahead what can be. `size` is the most rows, and bytes,
+    /// of a chunk.
+    async fn walk(
+        &self,
+        caller: &Caller,
+        rows: Box<dyn Rows>,
+        parameters: Parameters,
+        (chunk_rows, chunk_bytes): (usize, usize),
+    ) -> Result<(Source, Parameters, Ahead), Error> {
+        let (engine, company, catalogue) = (self.inner.clone(), caller.company, caller.project.catalogue());
+        let (hand_over, chunks) = mpsc::channel(1);
+        let hand_over = ahead::is_worth_it(&parameters).then_some(hand_over);
+        let to_plan = parameters.clone();
+        let scanned = tokio::task::spawn_blocking(move || {
+            let scan = Scan {
+                catalogue: &catalogue,
+                parameters: &parameters,
+                company,
+                secret: engine.secret,
+                config: &engine.config,
+                chunk_rows,
+                chunk_bytes,
+            };
+            Source::scan(rows, &scan, hand_over).map(|source| (source, parameters))
+        });
+        let (scanned, ahead) = tokio::join!(scanned, self.plan_ahead(caller, &to_plan, chunks));
+        let (source, parameters) = scanned.map_err(|error| Error::Internal(error.into()))??;
+        let ahead = ahead?.confirmed(&source.scanned);
+        Ok((source, parameters, ahead))
     }
 }
 
